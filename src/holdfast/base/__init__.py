@@ -1,0 +1,1 @@
+"""The nouns that cross rooms, and plumbing; capped, never a grab-bag."""

@@ -1,0 +1,1 @@
+"""Words people type, each one call."""

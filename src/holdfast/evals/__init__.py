@@ -1,0 +1,1 @@
+"""Scores with their sample sizes, and the report."""

@@ -1,0 +1,1 @@
+"""Ids in, ids out, fast; text only in chat."""

@@ -1,0 +1,1 @@
+"""The single truth of a run, and the sinks that show it."""

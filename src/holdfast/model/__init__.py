@@ -1,0 +1,1 @@
+"""Pure maths one could mail to a friend; imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Optimizers and schedules; imports nothing of ours."""

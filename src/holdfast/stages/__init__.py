@@ -1,0 +1,1 @@
+"""The joining room: recipe to objects to run."""
