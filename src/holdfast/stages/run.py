@@ -1,0 +1,187 @@
+"""A run directory in use: its lock, its identity, its journal and whoever watches."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+import holdfast
+from holdfast.base.faults import DiskFault, Fault
+from holdfast.base.files import read_json, write_json, write_text
+from holdfast.journal.journal import Journal
+from holdfast.journal.sinks import Fanout
+from holdfast.stages.recipe import Recipe, Resolved, dump
+from holdfast.train.signals import StopFlag
+
+LOCK = "lock"
+IDENTITY = "run.json"
+RECIPE = "recipe.yaml"
+JOURNAL = "journal"
+
+
+@dataclass(slots=True)
+class Run:
+    """What a stage is handed: where it works, what was asked, and where to write down what happens."""
+
+    dir: Path
+    recipe: Recipe
+    journal: Journal
+    watchers: Fanout
+    stop: StopFlag
+    quiet: bool
+    started: float  # time.monotonic() at which this start of the run began
+
+    def record(self, kind: str, **fields: Any) -> None:
+        """Append to the journal, then show it to the watchers: the journal is the truth, they are views."""
+        self.watchers.take(self.journal.append(kind, **fields))
+
+    def say(self, text: str, **fields: Any) -> None:
+        """Write down, and so show, one line for people."""
+        self.record("event", event="note", text=text, **fields)
+
+
+def prepare(run_dir: Path, resolved: Resolved) -> None:
+    """Create the run directory and write its identity and its recipe. Raises DiskFault where it can not be written."""
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        if not (run_dir / IDENTITY).exists():
+            _refuse_foreign(run_dir)
+            write_json(run_dir / IDENTITY, _identity(run_dir, resolved))
+        write_text(run_dir / RECIPE, dump(resolved))
+    except OSError as error:
+        raise disk_fault(run_dir, error) from error
+
+
+def disk_fault(path: Path, error: OSError) -> Fault:
+    """An operating system's error on writing, as something a person can act on."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFault(f"no space left for {path}", "free some disk space and run again: nothing saved is lost")
+    return DiskFault(f"{path} can not be written: {reason}", "choose another place with --run-dir DIR")
+
+
+def _refuse_foreign(run_dir: Path) -> None:
+    foreign = sorted(entry.name for entry in run_dir.iterdir() if entry.name != LOCK)
+    if foreign:
+        raise Fault(
+            f"{run_dir} is not empty and not a run of ours (it holds {foreign[0]})",
+            "choose an empty or new folder with --run-dir DIR",
+        )
+
+
+def _identity(run_dir: Path, resolved: Resolved) -> dict[str, Any]:
+    return {
+        "run": run_dir.resolve().name,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "holdfast": holdfast.__version__,
+        "git_commit": git_commit(),
+        "recipe": resolved.recipe.name,
+        "seed": resolved.recipe.seed,
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Machine and versions, as a report or a benchmark should name them."""
+    return {
+        "holdfast": holdfast.__version__,
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the source tree that is running, or None for an installed package."""
+    source = Path(__file__).resolve().parents[3]
+    if not (source / ".git").exists():
+        return None
+    command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Hold the run directory alone. The operating system frees the lock with the process, however it ends."""
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        handle = open(run_dir / LOCK, "a+", encoding="utf-8")  # noqa: SIM115 - held open for as long as the lock is
+    except OSError as error:
+        raise disk_fault(run_dir, error) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = holder(run_dir) or {}
+            raise Fault(
+                f"{run_dir} is in use by process {owner.get('pid', '?')} on {owner.get('host', '?')}",
+                f"wait for it, or stop it with `kill {owner.get('pid', 'PID')}`: it saves before it ends",
+            ) from None
+        _write_owner(handle)
+        yield
+
+
+def _write_owner(handle: IO[str]) -> None:
+    handle.truncate(0)
+    handle.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+    handle.flush()
+
+
+def holder(run_dir: Path) -> dict[str, Any] | None:
+    """Who holds the run directory now, or None when nobody does. Creates nothing."""
+    try:
+        with open(run_dir / LOCK, encoding="utf-8") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return _owner(handle)
+    except OSError:
+        return None
+    return None
+
+
+def _owner(handle: IO[str]) -> dict[str, Any]:
+    try:
+        owner = json.loads(handle.read())
+    except ValueError:
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def identity(run_dir: Path) -> dict[str, Any]:
+    """The run's `run.json`. Raises Fault where there is no run."""
+    try:
+        return dict(read_json(run_dir / IDENTITY))
+    except (OSError, ValueError) as error:
+        raise Fault(f"{run_dir} holds no run", "give the folder that `holdfast run` printed") from error
+
+
+Progress = Callable[[int, int | None], None]

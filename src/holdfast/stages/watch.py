@@ -1,0 +1,15 @@
+"""Who watches a run: the console and the TensorBoard event files, both fed from the journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from holdfast.journal.sinks import Fanout
+
+
+def watchers(run_dir: Path, quiet: bool) -> Fanout:
+    """The sinks of a run that is about to start. Imported late: TensorBoard is slow to load and not always wanted."""
+    from holdfast.journal.sinks.console import Console
+    from holdfast.journal.sinks.tensorboard import TensorBoard
+
+    return Fanout([Console(quiet=quiet), TensorBoard(run_dir)])

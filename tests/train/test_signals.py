@@ -1,0 +1,32 @@
+"""Signals set a flag; the second Ctrl-C insists."""
+
+import os
+import signal
+
+import pytest
+
+from holdfast.train.signals import HANDLED, stop_on_signals
+
+
+@pytest.mark.parametrize("number", HANDLED)
+def test_a_signal_sets_the_flag_and_nothing_else(number: signal.Signals) -> None:
+    with stop_on_signals() as flag:
+        assert not flag
+        os.kill(os.getpid(), number)
+        assert flag
+        assert flag.reason == number.name
+
+
+def test_the_first_reason_stays_and_a_second_interrupt_insists() -> None:
+    with stop_on_signals() as flag:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert flag.reason == "SIGTERM"
+
+
+def test_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in HANDLED]
+    with stop_on_signals():
+        assert [signal.getsignal(number) for number in HANDLED] != before
+    assert [signal.getsignal(number) for number in HANDLED] == before
