@@ -1,0 +1,136 @@
+"""Why a recipe was refused, for people: every problem at once, each with its place, its source and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from holdfast.base.faults import RecipeFault
+from holdfast.base.layers import Layer
+from holdfast.base.settings import Section, Setting, all_problems, settings, subsection
+
+S = TypeVar("S", bound=Section)
+_SHOWN = 60  # characters of a refused value that are worth showing
+
+
+class RecipeProblems(RecipeFault):
+    """Everything that is wrong with a recipe; `faults` holds each problem with its own remedy."""
+
+    def __init__(self, faults: Sequence[RecipeFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(fault.cause for fault in faults), "\n".join(fault.remedy for fault in faults))
+
+
+def build(section: type[S], layer: Layer, called: Mapping[str, str]) -> S:
+    """The section with the layer's values, types and contradictions checked.
+
+    called: what other systems call a setting (`n_embd`) and where it is here, for unknown keys.
+    Raises RecipeProblems with all problems found.
+    """
+    try:
+        built = section.model_validate(layer.nested())
+    except ValidationError as error:
+        raise RecipeProblems(list(_refusals(section, error, layer, called))) from None
+    if faults := [
+        RecipeFault(f"{path} ({layer.where(path)}): {what}", remedy) for path, what, remedy in all_problems(built)
+    ]:
+        raise RecipeProblems(faults)
+    return built
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known word that `word` is probably a slip of, if there is one."""
+    found = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _refusals(
+    section: type[Section], error: ValidationError, layer: Layer, called: Mapping[str, str]
+) -> Iterator[RecipeFault]:
+    known = {setting.path: setting for setting in settings(section)}
+    told = set()
+    for detail in error.errors(include_url=False):
+        path, item = _place(detail["loc"], known)
+        if path in told:  # a union reports once per member; the setting's own words name them all
+            continue
+        told.add(path)
+        if detail["type"] == "extra_forbidden":
+            yield _unknown(section, path, layer, called)
+        elif path in known:
+            yield _refused(known[path], item, detail, layer)
+        else:
+            example = next((name for name in known if name.startswith(f"{path}.")), path)
+            cause = f"{path} ({layer.where(path)}) is a group of settings, not a value"
+            yield RecipeFault(cause, f"name the setting inside it, such as {example}")
+
+
+def _place(loc: tuple[int | str, ...], known: Mapping[str, Setting]) -> tuple[str, str]:
+    """The setting an error is about, and the item inside it when it is a list."""
+    for length in range(len(loc), 0, -1):
+        if (path := ".".join(map(str, loc[:length]))) in known:
+            return path, "".join(f"[{part}]" for part in loc[length:] if isinstance(part, int))
+    return ".".join(map(str, loc)), ""
+
+
+def _refused(setting: Setting, item: str, detail: ErrorDetails, layer: Layer) -> RecipeFault:
+    path, shown = f"{setting.path}{item}", _shown(detail["input"])
+    where = layer.where(setting.path)
+    context: Mapping[str, Any] = detail.get("ctx", {})
+    if detail["type"] == "missing":
+        return RecipeFault(f"{setting.path} has no value", f"give it {setting.words}")
+    if detail["type"] in _LIMITS:
+        limit = next(iter(context.values()))
+        return RecipeFault(
+            f"{path} ({where}) must be {_LIMITS[detail['type']]} {limit}, not {shown}", f"give it {setting.words}"
+        )
+    if detail["type"] == "literal_error" and (near := nearest(str(detail["input"]), setting.words.split(", "))):
+        return RecipeFault(f"{path} ({where}) can not be {shown}", f"did you mean {near}? It takes {setting.words}")
+    if detail["type"] == "value_error":
+        return RecipeFault(f"{path} ({where}): {context['error']}", f"it takes {setting.words}")
+    return RecipeFault(f"{path} ({where}) can not be {shown}", f"give it {setting.words}")
+
+
+_LIMITS = {
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
+}
+
+
+def _unknown(section: type[Section], path: str, layer: Layer, called: Mapping[str, str]) -> RecipeFault:
+    group, _, name = path.rpartition(".")
+    cause = f"there is no setting {path} ({layer.where(path)})"
+    siblings = list(_group(section, group).model_fields)
+    everywhere = [setting.path for setting in settings(section)]
+    if name in called:
+        return RecipeFault(cause, f"here it is called {called[name]}")
+    if near := nearest(name, siblings):
+        return RecipeFault(cause, f"did you mean {f'{group}.' if group else ''}{near}?")
+    if same := [other for other in everywhere if other.rsplit(".", 1)[-1] == name]:
+        return RecipeFault(cause, f"did you mean {' or '.join(same)}?")
+    if near := nearest(name, [other.rsplit(".", 1)[-1] for other in everywhere]):
+        same = [other for other in everywhere if other.rsplit(".", 1)[-1] == near]
+        return RecipeFault(cause, f"did you mean {' or '.join(same)}?")
+    return RecipeFault(cause, f"{group or 'a recipe'} has {', '.join(siblings)}")
+
+
+def _group(section: type[Section], path: str) -> type[Section]:
+    for name in filter(None, path.split(".")):
+        field = section.model_fields.get(name)
+        inner = None if field is None else subsection(field)
+        if inner is None:
+            break
+        section = inner
+    return section
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "off"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -1,0 +1,97 @@
+"""What a recipe says about one stage of training; pretraining and SFT take the same settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from holdfast.base.settings import Count, Problem, Section, free, group
+
+Rate = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[Count, Field(ge=1)]
+
+
+class OptimizerSettings(Section):
+    """How gradients become steps."""
+
+    kind: Literal["adamw", "muon"] = Field(
+        default="adamw", description="adamw for every parameter, or muon for the matrices and adamw for the rest"
+    )
+    learning_rate: Rate = Field(default=1e-3, description="highest step size of AdamW, reached after the warmup")
+    matrix_learning_rate: Rate = Field(default=0.02, description="highest step size of Muon; read when kind is muon")
+    weight_decay: Rate = Field(
+        default=0.1, description="decoupled decay of matrices, per step and unit of learning rate"
+    )
+    betas: tuple[Fraction, Fraction] = Field(
+        default=(0.9, 0.95), description="AdamW's memory of gradients and their squares"
+    )
+    epsilon: Rate = Field(default=1e-8, description="what AdamW adds to the root of the squared gradients")
+    momentum: Fraction = Field(default=0.95, description="Muon's memory of gradients; read when kind is muon")
+
+
+class ScheduleSettings(Section):
+    """How the learning rate moves over a stage."""
+
+    kind: Literal["constant", "cosine", "linear", "wsd"] = Field(
+        default="cosine",
+        description="shape after the warmup; wsd holds the rate and lets it fall in the last part only",
+    )
+    warmup_fraction: Fraction = Field(
+        default=0.02, description="part of the steps in which the rate rises from nothing"
+    )
+    decay_fraction: Fraction = Field(
+        default=0.4, description="last part of the steps in which the rate falls; read by wsd"
+    )
+    final_fraction: Fraction = Field(default=0.1, description="part of the highest rate that is left at the end")
+
+    def problems(self) -> Iterator[Problem]:
+        """Warmup and decay share one stage."""
+        if self.kind == "wsd" and self.warmup_fraction + self.decay_fraction > 1:
+            what = f"warmup ({self.warmup_fraction}) and decay ({self.decay_fraction}) are longer than the stage"
+            yield Problem("decay_fraction", what, "let the two fractions add up to 1 at most")
+
+
+class TrainSettings(Section):
+    """How long, in what portions and with which optimizer a stage trains, and what is written down on the way."""
+
+    steps: Positive | None = Field(default=None, description="length of the stage in steps")
+    epochs: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="length in passes over the training tokens"
+    )
+    tokens: Positive | None = Field(default=None, description="length in tokens read")
+    batch_tokens: Positive = Field(default=8192, description="tokens per step, a multiple of the context length")
+    micro_batch_rows: Positive | None = free(
+        None, description="rows of one context length computed at once, to save memory; off: the whole batch"
+    )
+    packing: Literal["windows", "documents"] = Field(
+        default="windows",
+        description="cut the stream of tokens into windows, or keep documents apart and pack whole ones",
+    )
+    optimizer: OptimizerSettings = group(OptimizerSettings)
+    schedule: ScheduleSettings = group(ScheduleSettings)
+    clip: Annotated[float, Field(gt=0)] | None = Field(
+        default=1.0, description="largest length of the gradient; a longer one is scaled down; off: never"
+    )
+    save_steps: Positive | None = free(None, description="steps between two checkpoints; off: by time only")
+    save_minutes: Annotated[float, Field(gt=0)] | None = free(
+        10.0, description="minutes between two checkpoints, the work at risk; off: by steps only"
+    )
+    keep: Annotated[int, Field(ge=2)] = free(3, description="how many of the newest checkpoints stay on disk")
+    eval_steps: Positive | None = free(250, description="steps between two validations; off: at the end only")
+    eval_tokens: Positive = free(200_000, description="held-out tokens read per validation, always the same ones")
+    sample_steps: Positive | None = free(None, description="steps between two rounds of samples; off: at the end only")
+    log_steps: Positive | None = free(
+        None, description="steps between two lines of output where there is no terminal; off: by time"
+    )
+
+    def horizons(self) -> list[str]:
+        """Which of the settings that say how long to train are given."""
+        return [name for name in ("steps", "epochs", "tokens") if getattr(self, name) is not None]
+
+    def problems(self) -> Iterator[Problem]:
+        """Only one setting can say how long."""
+        if len(given := self.horizons()) > 1:
+            yield Problem(given[-1], f"{' and '.join(given)} both say how long to train", "keep one of them")
