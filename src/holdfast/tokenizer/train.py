@@ -1,0 +1,126 @@
+"""Learning a vocabulary from text. The same text and settings give the same tokenizer, whatever the thread count."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from tokenizers import trainers
+
+from holdfast.base.faults import DataFault
+from holdfast.tokenizer.codec import Tokenizer, utf8
+from holdfast.tokenizer.cut import pieces
+from holdfast.tokenizer.lossless import check_lossless
+from holdfast.tokenizer.settings import TokenizerSettings
+from holdfast.tokenizer.special import SMALLEST_VOCABULARY, SPECIAL_TOKENS, VOCABULARY_MULTIPLE, round_up
+from holdfast.tokenizer.vocabulary import Vocabulary, bare_encoder, byte_alphabet, byte_token
+
+# Longer tokens are rulers and dashes (====) that crowd out words.
+LONGEST_TOKEN_BYTES = 32
+
+# The library's trainer takes quadratic time in the length of a word, so for learning (only) an endless word is cut.
+SAMPLE_CHARACTERS = 1 << 12
+LONGEST_SAMPLE_CHARACTERS = SAMPLE_CHARACTERS + (1 << 10)
+
+Progress = Callable[[int, int | None], None]
+
+
+def train(
+    texts: Iterable[str],
+    settings: TokenizerSettings,
+    total_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> Tokenizer:
+    """A tokenizer learned from at most `settings.train_bytes` of `texts`.
+
+    total_bytes: the UTF-8 size of all texts. If known, the sample is spread evenly over them; else it is their start.
+    progress(done_bytes, bytes_to_read): called as text is read; learning the merges comes after the last call.
+    Raises DataFault when there is no text or the text does not allow so many tokens.
+    """
+    sample = _Sample(settings.train_bytes, total_bytes, progress)
+    if settings.kind == "byte":
+        vocabulary = Vocabulary("byte", None, tuple(byte_alphabet()))
+    elif settings.kind == "char":
+        vocabulary = _learn_characters(sample.take(texts), settings)
+    else:
+        vocabulary = _learn_merges(sample.take(texts), settings)
+    if settings.kind != "byte" and not sample.first:
+        raise DataFault("there is no text to learn a vocabulary from", "check that the corpus is not empty")
+    tokenizer = Tokenizer(vocabulary)
+    check_lossless(tokenizer, [sample.first])
+    return tokenizer
+
+
+class _Sample:
+    """Takes an even share of a stream of texts, piece by piece, so that one long novel is sampled all through."""
+
+    def __init__(self, limit: int, total: int | None, progress: Progress | None) -> None:
+        self.limit = limit
+        self.total = total
+        self.progress = progress
+        self.first = ""
+
+    def take(self, texts: Iterable[str]) -> Iterator[str]:
+        """The pieces that belong to the sample; a piece is taken when the sample is behind its share."""
+        total = self.total
+        share = min(1.0, self.limit / total) if total else 1.0
+        seen = taken = 0
+        for text in texts:
+            for piece in pieces(text, SAMPLE_CHARACTERS, LONGEST_SAMPLE_CHARACTERS):
+                size = len(utf8(piece))
+                if taken <= seen * share:
+                    taken += size
+                    self.first = self.first or piece
+                    yield piece
+                seen += size
+                if taken >= self.limit:
+                    return
+            if self.progress is not None:
+                self.progress(seen, total if total else self.limit)
+
+
+def _learn_merges(sample: Iterable[str], settings: TokenizerSettings) -> Vocabulary:
+    """Byte-level BPE (Sennrich et al. 2016; Radford et al. 2019)."""
+    encoder = bare_encoder("bpe", settings.pattern)
+    wanted = settings.vocab_size - len(SPECIAL_TOKENS)
+    trainer = trainers.BpeTrainer(
+        vocab_size=wanted,
+        min_frequency=2,
+        initial_alphabet=byte_alphabet(),
+        max_token_length=LONGEST_TOKEN_BYTES,
+        show_progress=False,
+    )
+    encoder.train_from_iterator(sample, trainer)
+    model = json.loads(encoder.to_str())["model"]
+    tokens = tuple(sorted(model["vocab"], key=model["vocab"].__getitem__))
+    if len(tokens) < wanted:
+        raise _too_large(settings.vocab_size, len(tokens) + len(SPECIAL_TOKENS))
+    return Vocabulary("bpe", settings.pattern, tokens, tuple((left, right) for left, right in model["merges"]))
+
+
+def _too_large(wanted: int, reachable: int) -> DataFault:
+    round_size = reachable - reachable % VOCABULARY_MULTIPLE
+    remedy = (
+        f"set tokenizer.vocab_size={round_size} or less, or give more text"
+        if round_size >= SMALLEST_VOCABULARY
+        else "set tokenizer.kind=byte, or give more text"
+    )
+    return DataFault(f"tokenizer.vocab_size is {wanted} but the text allows only {reachable} tokens", remedy)
+
+
+def _learn_characters(sample: Iterable[str], settings: TokenizerSettings) -> Vocabulary:
+    """ASCII, the bytes that spell everything else in UTF-8, and the other characters of the text by frequency.
+
+    A byte token is only ever needed for a character outside ASCII, so 0x80..0xF4 without the two lead bytes that
+    UTF-8 never uses suffice for every text.
+    """
+    ascii_characters = [chr(code) for code in range(0x80)]
+    byte_tokens = [byte_token(byte) for byte in range(0x80, 0xF5) if byte not in (0xC0, 0xC1)]
+    counts: Counter[str] = Counter()
+    for piece in sample:
+        counts.update(piece)
+    others = [character for character in counts if ord(character) >= 0x80]
+    others.sort(key=lambda character: (-counts[character], character))
+    room = round_up(settings.vocab_size) - len(ascii_characters) - len(byte_tokens) - len(SPECIAL_TOKENS)
+    return Vocabulary("char", None, (*ascii_characters, *byte_tokens, *others[:room]))
