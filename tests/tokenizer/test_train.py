@@ -85,15 +85,15 @@ def test_the_sample_is_spread_over_the_texts_and_kept_under_its_limit():
     tokenizer = train(
         texts,
         TokenizerSettings(kind="char", train_bytes=size // 2),
-        size,
         lambda done, total: calls.append((done, total)),
+        size,
     )
     assert tokenizer.kind == "char"
     assert calls == sorted(calls)
     assert calls[-1][0] > size * 0.8
 
     late = [*texts, "é" * 1000]
-    assert "é" in train(late, TokenizerSettings(kind="char", train_bytes="1M"), size).vocabulary.tokens
+    assert "é" in train(late, TokenizerSettings(kind="char", train_bytes="1M"), total_bytes=size).vocabulary.tokens
     assert "é" not in train(late, TokenizerSettings(kind="char", train_bytes=size // 4)).vocabulary.tokens
 
 

@@ -29,13 +29,13 @@ Progress = Callable[[int, int | None], None]
 def train(
     texts: Iterable[str],
     settings: TokenizerSettings,
-    total_bytes: int | None = None,
     progress: Progress | None = None,
+    total_bytes: int | None = None,
 ) -> Tokenizer:
     """A tokenizer learned from at most `settings.train_bytes` of `texts`.
 
-    total_bytes: the UTF-8 size of all texts. If known, the sample is spread evenly over them; else it is their start.
     progress(done_bytes, bytes_to_read): called as text is read; learning the merges comes after the last call.
+    total_bytes: the UTF-8 size of all texts. If known, the sample is spread evenly over them; else it is their start.
     Raises DataFault when there is no text or the text does not allow so many tokens.
     """
     sample = _Sample(settings.train_bytes, total_bytes, progress)
