@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -62,6 +63,9 @@ def _refusals(
             yield _unknown(section, path, layer, called)
         elif path in known:
             yield _refused(known[path], item, detail, layer)
+        elif detail["type"] == "value_error":  # a section refused its values together
+            place = f"{path} ({layer.where(path)})" if path else "the recipe"
+            yield RecipeFault(f"{place}: {detail['ctx']['error']}", "change the setting it names")
         else:
             example = next((name for name in known if name.startswith(f"{path}.")), path)
             cause = f"{path} ({layer.where(path)}) is a group of settings, not a value"
@@ -77,17 +81,20 @@ def _place(loc: tuple[int | str, ...], known: Mapping[str, Setting]) -> tuple[st
 
 
 def _refused(setting: Setting, item: str, detail: ErrorDetails, layer: Layer) -> RecipeFault:
-    path, shown = f"{setting.path}{item}", _shown(detail["input"])
+    whole = detail["type"] == "missing"  # a list that is too short
+    path = setting.path if whole else f"{setting.path}{item}"
+    shown = _shown(layer.values.get(setting.path) if whole else detail["input"])
     where = layer.where(setting.path)
     context: Mapping[str, Any] = detail.get("ctx", {})
-    if detail["type"] == "missing":
+    if detail["type"] == "missing" and setting.path not in layer.values:
         return RecipeFault(f"{setting.path} has no value", f"give it {setting.words}")
     if detail["type"] in _LIMITS:
         limit = next(iter(context.values()))
         return RecipeFault(
             f"{path} ({where}) must be {_LIMITS[detail['type']]} {limit}, not {shown}", f"give it {setting.words}"
         )
-    if detail["type"] == "literal_error" and (near := nearest(str(detail["input"]), setting.words.split(", "))):
+    choices = re.findall(r"[\w-]+", setting.words)
+    if detail["type"] == "literal_error" and (near := nearest(str(detail["input"]), choices)):
         return RecipeFault(f"{path} ({where}) can not be {shown}", f"did you mean {near}? It takes {setting.words}")
     if detail["type"] == "value_error":
         return RecipeFault(f"{path} ({where}): {context['error']}", f"it takes {setting.words}")
@@ -111,11 +118,11 @@ def _unknown(section: type[Section], path: str, layer: Layer, called: Mapping[st
         return RecipeFault(cause, f"here it is called {called[name]}")
     if near := nearest(name, siblings):
         return RecipeFault(cause, f"did you mean {f'{group}.' if group else ''}{near}?")
-    if same := [other for other in everywhere if other.rsplit(".", 1)[-1] == name]:
-        return RecipeFault(cause, f"did you mean {' or '.join(same)}?")
-    if near := nearest(name, [other.rsplit(".", 1)[-1] for other in everywhere]):
-        same = [other for other in everywhere if other.rsplit(".", 1)[-1] == near]
-        return RecipeFault(cause, f"did you mean {' or '.join(same)}?")
+    names = {other: other.rsplit(".", 1)[-1] for other in everywhere}
+    if near := nearest(name, list(names.values())):
+        same = [other for other in everywhere if names[other] == near]
+        inside = [other for other in same if group and other.startswith(f"{group}.")]
+        return RecipeFault(cause, f"did you mean {' or '.join(inside or same)}?")
     return RecipeFault(cause, f"{group or 'a recipe'} has {', '.join(siblings)}")
 
 

@@ -10,6 +10,7 @@ import re
 import types
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -62,8 +63,8 @@ def group(section: type[Section]) -> Any:
 def parse_count(value: Any) -> Any:
     """`10M`, `1.5B`, `8k` and `10_000` are numbers; everything else is left for the type to judge."""
     if isinstance(value, str) and (match := _COUNT.fullmatch(value.strip())):
-        number = Decimal(match[1].replace("_", "")) * _SCALE[match[2].lower()]
-        return int(number) if number == int(number) else value
+        number = Fraction(match[1].replace("_", "")) * _SCALE[match[2].lower()]
+        return number.numerator if number.denominator == 1 else value
     return value
 
 
@@ -90,13 +91,18 @@ class _Words(NamedTuple):
     text: str
 
 
-Count = Annotated[int, BeforeValidator(parse_count), Field(ge=0), _Words("a whole number such as 200, 10_000 or 10M")]
+Count = Annotated[
+    int,
+    BeforeValidator(parse_count, json_schema_input_type=int | str),
+    Field(ge=0),
+    _Words("a whole number like 200 or 10M"),
+]
 Duration = Annotated[
     float,
-    BeforeValidator(parse_duration),
+    BeforeValidator(parse_duration, json_schema_input_type=str),
     Field(gt=0),
     PlainSerializer(format_duration, when_used="json"),
-    _Words("a duration such as 90s, 10min or 2h"),
+    _Words("a duration like 90s, 10min or 2h"),
 ]
 
 
@@ -176,7 +182,8 @@ def _off(field: FieldInfo | None, value: Any) -> Any:
         return value
     if value is None and subsection(field) is not None:
         return {}
-    return None if value == "off" and type(None) in get_args(field.annotation) else value
+    kinds = get_args(field.annotation)
+    return None if value == "off" and type(None) in kinds and bool not in kinds else value
 
 
 def _type_words(kind: Any, metadata: list[Any]) -> str:
@@ -189,7 +196,7 @@ def _type_words(kind: Any, metadata: list[Any]) -> str:
     if origin is Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin in (Union, types.UnionType):
-        return " or ".join("off" if part is type(None) else _type_words(part, []) for part in arguments)
+        return ", or ".join("off" if part is type(None) else _type_words(part, []) for part in arguments)
     if origin is list:
         return f"a list, each {_type_words(arguments[0], [])}"
     if origin is tuple:

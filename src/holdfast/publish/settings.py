@@ -15,4 +15,4 @@ class ExportSettings(Section):
     to: list[Literal["hf"]] = Field(
         default=["hf"], description="formats to write; hf: a folder that transformers loads; []: none"
     )
-    dtype: Literal["fp32", "bf16", "fp16"] = Field(default="fp32", description="number format of the written weights")
+    dtype: Literal["fp32", "bf16"] = Field(default="fp32", description="number format of the written weights")
