@@ -12,9 +12,9 @@ from collections.abc import Iterator
 PIECE_CHARACTERS = 1 << 16
 LONGEST_CHARACTERS = 1 << 19
 
-# Each word pattern ends a word at a letter or digit before whitespace, and starts the next one at a single space or
-# newline that a letter or digit follows, so cutting before that whitespace gives the same ids as not cutting.
-_BETWEEN_WORDS = re.compile(r"(?<=[^\W_])[ \n](?=[^\W_])")
+# In each word pattern a letter or digit before whitespace ends a word, and none looks back, so cutting between the two
+# gives the same ids as not cutting.
+_BETWEEN_WORDS = re.compile(r"(?<=[^\W_])[ \n]")
 
 
 def pieces(text: str, piece: int = PIECE_CHARACTERS, longest: int = LONGEST_CHARACTERS) -> Iterator[str]:
