@@ -1,1 +1,1 @@
-"""Pure maths one could mail to a friend; imports nothing of ours."""
+"""Models as pure maths: what they compute, how they are built, how large they are. Imports nothing of ours."""

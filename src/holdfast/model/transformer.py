@@ -1,0 +1,151 @@
+"""The house's own decoder: RMSNorm, rotary positions, normalised queries and keys, grouped-query attention.
+
+With its switches it is, number for number, one of four architectures that other software knows: see publish/hf.py.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from holdfast.model.cache import KVCache
+from holdfast.model.config import TransformerConfig
+from holdfast.model.loss import cross_entropy_sum
+from holdfast.model.parts import RMSNorm, Rotary, attend, attention_mask, rotate, split_heads
+
+__all__ = ["Transformer", "TransformerConfig"]
+
+Turn = tuple[Tensor, Tensor]  # cosines and sines of the positions at hand
+
+
+class Transformer(nn.Module):
+    """Token ids in, logits out. Parameters are named
+
+    embed.weight (V, C), norm.weight (C), head.weight (V, C; absent when tied), and for every layer N
+    layers.N.attention_norm.weight, layers.N.attention.{q,k,v,o}.weight, layers.N.attention.{q,k}_norm.weight (D),
+    layers.N.mlp_norm.weight, layers.N.mlp.{gate,up,down}.weight (relu2 has no gate).
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Block(config, index) for index in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.norm_eps)
+        self.head = None if config.tied else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.rotary = Rotary(config.head_size, config.context_length, config.rope_theta)
+
+    def forward(
+        self,
+        ids: Tensor,
+        segments: Tensor | None = None,
+        cache: KVCache | None = None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
+        """Logits (B, T, V) for ids (B, T).
+
+        segments:  (B, T), attention stays inside equal numbers; None: a row is one segment.
+        cache:     what was read before ids; it is read, and extended by ids. Not together with segments.
+        positions: (T,) or (B, T) places on the rotary circle; None: counted on from the cache.
+        Raises ValueError when the positions do not fit into the context length.
+        """
+        return F.linear(self.hidden(ids, segments, cache, positions), self.output_weight)
+
+    def loss_sum(self, inputs: Tensor, targets: Tensor, segments: Tensor | None = None) -> Tensor:
+        """Nats summed over the positions with a target of 0 or more; a scalar. All arguments are (B, T)."""
+        return cross_entropy_sum(self.hidden(inputs, segments), self.output_weight, targets)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """(V, C) vectors that the last hidden state is compared with."""
+        return self.embed.weight if self.head is None else self.head.weight
+
+    def hidden(
+        self,
+        ids: Tensor,
+        segments: Tensor | None = None,
+        cache: KVCache | None = None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
+        """What the head reads: (B, T, C), normalised. Arguments as in `forward`."""
+        length, past = ids.shape[1], 0 if cache is None else cache.length
+        if past + length > self.config.context_length:
+            raise ValueError(f"{past + length} positions exceed the context length of {self.config.context_length}")
+        turn = self.rotary.at(slice(past, past + length) if positions is None else positions)
+        mask = attention_mask(ids, segments, cache)
+        x = F.dropout(self.embed(ids), self.config.dropout, self.training)
+        for layer in self.layers:
+            x = layer(x, turn, mask, cache)
+        if cache is not None:
+            cache.advance(length)
+        normed: Tensor = self.norm(x)
+        return normed
+
+
+class Block(nn.Module):
+    """Attention, then the feed-forward part, each added to the stream it reads through a norm."""
+
+    def __init__(self, config: TransformerConfig, index: int) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.hidden_size, config.norm_eps)
+        self.attention = Attention(config, index)
+        self.mlp_norm = RMSNorm(config.hidden_size, config.norm_eps)
+        self.mlp = SwiGLU(config) if config.mlp == "swiglu" else SquaredReLU(config)
+        self.dropout = config.dropout
+
+    def forward(self, x: Tensor, turn: Turn, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+        x = x + F.dropout(self.attention(self.attention_norm(x), turn, mask, cache), self.dropout, self.training)
+        return x + F.dropout(self.mlp(self.mlp_norm(x)), self.dropout, self.training)
+
+
+class Attention(nn.Module):
+    """Grouped-query attention (Ainslie et al. 2023) with per-head normalised queries and keys (Dehghani et al. 2023)."""
+
+    def __init__(self, config: TransformerConfig, index: int) -> None:
+        super().__init__()
+        self.index = index
+        self.head_size = config.head_size
+        self.dropout = config.dropout
+        query_size, kv_size = config.num_heads * self.head_size, config.num_kv_heads * self.head_size
+        self.q = nn.Linear(config.hidden_size, query_size, bias=False)
+        self.k = nn.Linear(config.hidden_size, kv_size, bias=False)
+        self.v = nn.Linear(config.hidden_size, kv_size, bias=False)
+        self.o = nn.Linear(query_size, config.hidden_size, bias=False)
+        self.q_norm = RMSNorm(self.head_size, config.norm_eps) if config.qk_norm else nn.Identity()
+        self.k_norm = RMSNorm(self.head_size, config.norm_eps) if config.qk_norm else nn.Identity()
+
+    def forward(self, x: Tensor, turn: Turn, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+        q = rotate(self.q_norm(split_heads(self.q(x), self.head_size)), *turn)
+        k = rotate(self.k_norm(split_heads(self.k(x), self.head_size)), *turn)
+        v = split_heads(self.v(x), self.head_size)
+        if cache is not None:
+            k, v = cache.append(self.index, k, v)
+        mixed: Tensor = self.o(attend(q, k, v, mask, self.dropout if self.training else 0.0))
+        return mixed
+
+
+class SwiGLU(nn.Module):
+    """down(silu(gate(x)) * up(x)) (Shazeer 2020)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.gate = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.down(F.silu(self.gate(x)) * self.up(x))
+        return y
+
+
+class SquaredReLU(nn.Module):
+    """down(relu(up(x))^2) (So et al. 2021)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.up = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.down(F.relu(self.up(x)).square())
+        return y

@@ -1,0 +1,109 @@
+"""From settings to the optimizer of a model: one interface, whatever parts are inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.optim.adamw import AdamW
+from holdfast.optim.groups import group
+from holdfast.optim.muon import Muon
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerConfig:
+    """How gradients become steps.
+
+    kind:                 "adamw" for every parameter; "muon" for the matrices inside the layers, AdamW for the rest.
+    learning_rate:        highest rate of AdamW. matrix_learning_rate: highest rate of Muon.
+    weight_decay:         decoupled, times the rate; embeddings, norms and biases do not decay.
+    betas, epsilon:       AdamW's. momentum: Muon's.
+    """
+
+    kind: Literal["adamw", "muon"] = "adamw"
+    learning_rate: float = 1e-3
+    matrix_learning_rate: float = 0.02
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    epsilon: float = 1e-8
+    momentum: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("adamw", "muon"):
+            raise ValueError(f"kind is adamw or muon, not {self.kind!r}")
+        for name in ("learning_rate", "matrix_learning_rate", "weight_decay", "epsilon"):
+            if not (value := getattr(self, name)) >= 0:
+                raise ValueError(f"{name} must be at least 0, not {value}")
+        for value in (*self.betas, self.momentum):
+            if not 0 <= value < 1:
+                raise ValueError(f"betas and momentum must be at least 0 and below 1, not {value}")
+
+
+class Optimizer:
+    """Steps all parameters of a model. Its state exists from the start, so it can be saved before the first step."""
+
+    def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
+        groups = group(model)
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        decaying = groups.output if config.kind == "muon" else groups.hidden | groups.output
+        self._adamw = [
+            AdamW(parameters, config.learning_rate, decay, config.betas, config.epsilon)
+            for parameters, decay in ((decaying, config.weight_decay), (groups.steady, 0.0))
+            if parameters
+        ]
+        self._muon = None
+        if config.kind == "muon":
+            self._muon = Muon(groups.hidden, config.matrix_learning_rate, config.weight_decay, config.momentum)
+
+    @torch.no_grad()
+    def step(self, lr_scale: float) -> None:
+        """Move the weights by their gradients, at `lr_scale` times each part's learning rate."""
+        for adamw in self._adamw:
+            adamw.step(lr_scale)
+        if self._muon is not None:
+            self._muon.step(lr_scale)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """The live state as "<parameter>.<slot>": exp_avg and exp_avg_sq of AdamW, momentum of Muon."""
+        tensors: dict[str, Tensor] = {}
+        for part in (*self._adamw, *([self._muon] if self._muon is not None else [])):
+            tensors |= part.state_tensors()
+        return tensors
+
+    @torch.no_grad()
+    def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Become a state that `state_tensors` gave. Raises ValueError, and changes nothing, when it is of another
+        model or another kind of optimizer."""
+        own = self.state_tensors()
+        odd = [name for name in own.keys() | tensors.keys() if _shape(own, name) != _shape(tensors, name)]
+        if odd:
+            name = min(odd)
+            raise ValueError(f"optimizer state {name} is {_shape(tensors, name)} there and {_shape(own, name)} here")
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+
+    def state_scalars(self) -> dict[str, Any]:
+        """The rest of the state, as JSON values."""
+        return {"steps": self._adamw[0].steps}
+
+    def load_state_scalars(self, scalars: dict[str, Any]) -> None:
+        """Become a state that `state_scalars` gave."""
+        for adamw in self._adamw:
+            adamw.set_steps(int(scalars["steps"]))
+
+
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
+    """The optimizer of a model's trainable parameters, as they are now: build it after the model is on its device."""
+    return Optimizer(model, config)
+
+
+def _shape(tensors: dict[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(tensors[name].shape) if name in tensors else None
