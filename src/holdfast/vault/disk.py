@@ -1,0 +1,150 @@
+"""The vault's file operations, each durable when it returns, and every failure of the disk told in the same words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import xxhash
+
+from holdfast.base.faults import DiskFault
+from holdfast.base.files import CHUNK_BYTES, fsync_directory
+from holdfast.vault.manifest import FileRecord
+
+RESERVE_BYTES = 4 * 1024 * 1024  # left free beside a checkpoint, for its manifest and the journal
+_NO_PREALLOCATION = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_sync_data = getattr(os, "fdatasync", os.fsync)
+
+
+@contextmanager
+def told_as_disk_fault(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about `path` into a DiskFault."""
+    try:
+        yield
+    except OSError as error:
+        raise _disk_fault(path, error) from error
+
+
+def _disk_fault(path: Path, error: OSError) -> DiskFault:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFault(f"no space left to save {path}", "free some disk space: all earlier checkpoints are intact")
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return DiskFault(f"{path} can not be written: {reason}", "check the disk: all earlier checkpoints are intact")
+
+
+def require_space(directory: Path, wanted: int) -> None:
+    """Raise DiskFault when the file system of `directory` has no room for `wanted` bytes."""
+    free = shutil.disk_usage(directory).free
+    if free < wanted + RESERVE_BYTES:
+        raise DiskFault(
+            f"no space left to save in {directory}: {(wanted + RESERVE_BYTES) / 1e6:.1f} MB are needed, "
+            f"{free / 1e6:.1f} MB are free",
+            "free some disk space: all earlier checkpoints are intact",
+        )
+
+
+def make_directory(path: Path) -> None:
+    """Create `path` and its missing parents so that they survive a power loss."""
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
+        fsync_directory(place.parent)
+
+
+def write_file(path: Path, size: int, pieces: Iterable[memoryview]) -> FileRecord:
+    """Write a new file of exactly `size` bytes and push it to the disk; returns what to check it by.
+
+    The room is taken before the first byte, so a full disk shows before anything was done.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        _preallocate(handle, size)
+        hashes = _Chunks()
+        for piece in pieces:
+            hashes.add(piece)
+            _write_all(handle, piece)
+        record = hashes.record()
+        assert record.bytes == size, f"{path.name} was planned with {size} bytes and got {record.bytes}"
+        _sync_data(handle)
+    finally:
+        os.close(handle)
+    return record
+
+
+def record_of(pieces: Iterable[memoryview]) -> FileRecord:
+    """What `write_file` would return, without writing."""
+    hashes = _Chunks()
+    for piece in pieces:
+        hashes.add(piece)
+    return hashes.record()
+
+
+class _Chunks:
+    """Hashes a stream of bytes by chunks of CHUNK_BYTES, however it is cut into pieces."""
+
+    def __init__(self) -> None:
+        self._done: list[str] = []
+        self._digest = xxhash.xxh3_128()
+        self._filled = 0
+
+    def add(self, piece: memoryview) -> None:
+        start = 0
+        while start < len(piece):
+            part = piece[start : start + CHUNK_BYTES - self._filled]
+            self._digest.update(part)
+            self._filled += len(part)
+            start += len(part)
+            if self._filled == CHUNK_BYTES:
+                self._cut()
+
+    def record(self) -> FileRecord:
+        """The chunks so far; the stream ends here."""
+        size = len(self._done) * CHUNK_BYTES + self._filled
+        if self._filled:
+            self._cut()
+        return FileRecord(size, tuple(self._done))
+
+    def _cut(self) -> None:
+        self._done.append(self._digest.hexdigest())
+        self._digest.reset()
+        self._filled = 0
+
+
+def _preallocate(handle: int, size: int) -> None:
+    if not size or not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(handle, 0, size)
+    except OSError as error:
+        if error.errno not in _NO_PREALLOCATION:
+            raise
+
+
+def _write_all(handle: int, piece: memoryview) -> None:
+    while piece:
+        piece = piece[os.write(handle, piece) :]
+
+
+def publish_directory(stage: Path, target: Path) -> None:
+    """Give a finished directory its name. Raises OSError if there is one of that name already: nothing is replaced."""
+    fsync_directory(stage)
+    os.rename(stage, target)  # POSIX: fails on a directory that is not empty
+    fsync_directory(target.parent)
+
+
+def discard(path: Path, trash: Path) -> None:
+    """Delete a directory so that a crash leaves it whole or out of sight: rename into `trash`, then remove."""
+    trash.mkdir(exist_ok=True)
+    os.rename(path, trash / path.name)
+    fsync_directory(path.parent)
+    remove_tree(trash / path.name)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a directory and what is in it, as far as the disk allows; what resists is swept by the next start."""
+    with suppress(OSError):
+        shutil.rmtree(path)
