@@ -49,7 +49,7 @@ class Replies(Engine):
         self, prompts: Sequence[Sequence[int]], params: SamplingParams, stop_ids: Collection[int] = ()
     ) -> list[Completion]:
         assert params.temperature == 0
-        assert self.tokenizer.assistant_end in stop_ids
+        assert list(stop_ids) == [self.tokenizer.assistant_end], "a model that says <|eot|> has not closed its turn"
         self.prompts += [self.tokenizer.decode(prompt) for prompt in prompts]
         replies = [self.tokenizer.encode(self.reply(text)) for text in self.prompts]
         assert max(map(len, replies)) <= params.max_tokens

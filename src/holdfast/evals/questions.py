@@ -10,7 +10,6 @@ from holdfast.base.draws import draw
 from holdfast.base.faults import DataFault
 from holdfast.base.records import Conversation, Score
 from holdfast.evals.intervals import wilson
-from holdfast.infer.chat import control_ids
 from holdfast.infer.engine import Engine
 from holdfast.infer.sample import SamplingParams
 from holdfast.tokenizer.chat import render_prompt
@@ -45,7 +44,7 @@ def examine(engine: Engine, tokenizer: Tokenizer, questions: Sequence[Conversati
     """Ask every question with the likeliest token at each place and mark the replies.
 
     A question is all turns of a conversation but the last reply. A reply is right when it equals `meta["answer"]` but
-    for white space around it. Baselines are the mean of `meta["chance"]`, where every question has one. `seed` is the
+    for white space around it. It stopped by itself when it closed its turn: no other token counts as an end here. Baselines are the mean of `meta["chance"]`, where every question has one. `seed` is the
     one that chose the questions; nothing else here is random. Raises DataFault without questions.
     """
     if not questions:
@@ -56,7 +55,7 @@ def examine(engine: Engine, tokenizer: Tokenizer, questions: Sequence[Conversati
     prompts = [render_prompt(each.messages[:-1], tokenizer) for each in questions]
     longest = max(len(ids) for ids in tokenizer.encode_batch([str(each.meta["answer"]) for each in questions]))
     params = SamplingParams(max_tokens=max(1, ROOM * longest), temperature=0.0)
-    completions = engine.complete_batch(prompts, params, control_ids(tokenizer))
+    completions = engine.complete_batch(prompts, params, [tokenizer.assistant_end])
     replies = [tokenizer.decode(completion.ids) for completion in completions]
     transcripts = [
         _transcript(question, reply, completion.reason == "stop")
