@@ -44,8 +44,9 @@ def examine(engine: Engine, tokenizer: Tokenizer, questions: Sequence[Conversati
     """Ask every question with the likeliest token at each place and mark the replies.
 
     A question is all turns of a conversation but the last reply. A reply is right when it equals `meta["answer"]` but
-    for white space around it. It stopped by itself when it closed its turn: no other token counts as an end here. Baselines are the mean of `meta["chance"]`, where every question has one. `seed` is the
-    one that chose the questions; nothing else here is random. Raises DataFault without questions.
+    for white space around it. It stopped by itself when it closed its turn: no other token counts as an end here.
+    Baselines are the mean of `meta["chance"]`, where every question has one. `seed` is the one that chose the
+    questions; nothing else here is random. Raises DataFault without questions.
     """
     if not questions:
         raise DataFault(
