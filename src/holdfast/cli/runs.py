@@ -1,0 +1,62 @@
+"""Which run a verb is about, and what its command line asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.base.faults import RecipeFault
+
+if TYPE_CHECKING:
+    from holdfast.stages.recipe import Resolved
+
+RUNS = Path("runs")
+RECIPE = "recipe.yaml"
+IDENTITY = "run.json"
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, such as runs/demo.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SETTING=VALUE", help="Settings to change, such as pretrain.steps=200."),
+]
+RunDir = Annotated[Path | None, typer.Option("--run-dir", metavar="DIR", help="Where the run lives.")]
+
+
+def existing(run_dir: Path) -> Path:
+    """The folder, if it holds a run. A bare name is also looked for under runs/. Creates nothing."""
+    for folder in (run_dir, RUNS / run_dir):
+        if (folder / IDENTITY).is_file():
+            return folder
+    found = sorted(path.parent.name for path in RUNS.glob(f"*/{IDENTITY}"))
+    hint = f"there are {', '.join(str(RUNS / name) for name in found[:5])}" if found else "start one: holdfast demo"
+    raise RecipeFault(f"{run_dir} holds no run", hint)
+
+
+def newest() -> Path:
+    """The run under runs/ that was at work last."""
+    found = list(RUNS.glob(f"*/{IDENTITY}"))
+    if not found:
+        raise RecipeFault("there is no run under runs/", "name the folder of one, or start one: holdfast demo")
+    return max((path.parent for path in found), key=_touched)
+
+
+def _touched(folder: Path) -> float:
+    return max(
+        path.stat().st_mtime for path in (folder, folder / "journal", *folder.glob("journal/*")) if path.exists()
+    )
+
+
+def opened(source: str, overrides: list[str] | None, run_dir: Path | None) -> tuple[Resolved, Path]:
+    """The recipe to run and the folder to run it in: a recipe gets runs/NAME or --run-dir, a run folder goes on."""
+    from holdfast.stages.recipe import resolve
+
+    words = overrides or []
+    if not Path(source).is_dir() or not (Path(source) / RECIPE).is_file():
+        resolved = resolve(source, words)
+        return resolved, run_dir or RUNS / resolved.recipe.name
+    if run_dir is not None:
+        raise RecipeFault(f"{source} is a run, and --run-dir names another folder", "leave --run-dir away")
+    folder = existing(Path(source))
+    return resolve(folder / RECIPE, words), folder
