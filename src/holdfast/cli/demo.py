@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from holdfast.base.faults import Fault
+from holdfast.cli.chat import say
 from holdfast.cli.crash import log_crashes_in
 from holdfast.cli.runs import Overrides, RunDir, opened
 
-if TYPE_CHECKING:
-    from holdfast.stages.recipe import Resolved
+# Names, things and sums that no training text of their kind held: remembering, reading, spelling, knowing, counting.
+CONVERSATIONS = (
+    ("Hello, I am Brika. I am looking for Yoren.", "What am I called?", "Who should I find?"),
+    ("Ulis lost a ladder near the mill. Luley dropped a coat at the old well. Where was the ladder lost?",),
+    ("How do you spell pebble?",),
+    ("Which ship has green sails?",),
+    ("What is 47 plus 46?",),
+    ("What do you know about opera?",),
+    ("Tell me a joke.",),
+)
 
 
 def demo(
@@ -28,22 +37,24 @@ def demo(
 
     log_crashes_in(folder)
     pipeline.run(resolved, folder, until=None, quiet=quiet)
-    _talk(resolved, folder)
+    _talk(folder)
     typer.echo(f"report: {folder / 'report.html'}")
     typer.echo(f"ask it yourself: holdfast chat {folder}")
 
 
-def _talk(resolved: Resolved, folder: Path) -> None:
-    """Put the recipe's prompts to the model, each in a conversation of its own."""
+def _talk(folder: Path) -> None:
+    """Hold the conversations with the model, greedily, and print them as they come."""
     from holdfast.infer.chat import ChatSession
     from holdfast.infer.load import load_model
     from holdfast.infer.sample import SamplingParams
 
     loaded = load_model(folder, "sft")
-    for prompt in resolved.recipe.evaluate.prompts:
-        typer.secho("\nyou>   ", dim=True, nl=False)
-        typer.echo(prompt)
-        typer.secho("model> ", fg=typer.colors.CYAN, nl=False)
-        for piece in ChatSession(loaded, SamplingParams(max_tokens=100, temperature=0.0)).ask(prompt):
-            typer.echo(piece, nl=False)
-    typer.echo("\n")
+    for questions in CONVERSATIONS:
+        talk = ChatSession(loaded, SamplingParams(max_tokens=60, temperature=0.0))
+        typer.echo()
+        for question in questions:
+            typer.secho("you>   ", dim=True, nl=False)
+            typer.echo(question)
+            typer.secho("model> ", fg=typer.colors.CYAN, nl=False)
+            say(talk, question)
+    typer.echo()

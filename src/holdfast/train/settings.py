@@ -10,6 +10,7 @@ from pydantic import Field
 from holdfast.base.settings import Count, Problem, Section, free, group
 
 Rate = Annotated[float, Field(ge=0)]
+Memory = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[Count, Field(ge=1)]
 
@@ -25,11 +26,11 @@ class OptimizerSettings(Section):
     weight_decay: Rate = Field(
         default=0.1, description="decoupled decay of matrices, per step and unit of learning rate"
     )
-    betas: tuple[Fraction, Fraction] = Field(
+    betas: tuple[Memory, Memory] = Field(
         default=(0.9, 0.95), description="AdamW's memory of gradients and their squares"
     )
     epsilon: Rate = Field(default=1e-8, description="what AdamW adds to the root of the squared gradients")
-    momentum: Fraction = Field(default=0.95, description="Muon's memory of gradients; read when kind is muon")
+    momentum: Memory = Field(default=0.95, description="Muon's memory of gradients; read when kind is muon")
 
 
 class ScheduleSettings(Section):
@@ -83,9 +84,6 @@ class TrainSettings(Section):
     eval_steps: Positive | None = free(250, description="steps between two validations; off: at the end only")
     eval_tokens: Positive = free(200_000, description="held-out tokens read per validation, always the same ones")
     sample_steps: Positive | None = free(None, description="steps between two rounds of samples; off: at the end only")
-    log_steps: Positive | None = free(
-        None, description="steps between two lines of output where there is no terminal; off: by time"
-    )
 
     def horizons(self) -> list[str]:
         """Which of the settings that say how long to train are given."""
