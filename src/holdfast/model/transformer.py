@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from holdfast.model.cache import KVCache
 from holdfast.model.config import TransformerConfig
 from holdfast.model.loss import cross_entropy_sum
-from holdfast.model.parts import RMSNorm, Rotary, attend, attention_mask, rotate, split_heads
+from holdfast.model.parts import RMSNorm, Rotary, attend, attention_mask, rotate, split_heads, squared_relu
 
 __all__ = ["Transformer", "TransformerConfig"]
 
@@ -99,7 +99,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Grouped-query attention (Ainslie et al. 2023) with per-head normalised queries and keys (Dehghani et al. 2023)."""
+    """Grouped-query attention (Ainslie et al. 2023), its queries and keys normalised per head (Dehghani et al. 2023)."""
 
     def __init__(self, config: TransformerConfig, index: int) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class SwiGLU(nn.Module):
 
 
 class SquaredReLU(nn.Module):
-    """down(relu(up(x))^2) (So et al. 2021)."""
+    """down(relu(up(x))^2)."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -147,5 +147,5 @@ class SquaredReLU(nn.Module):
         self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.down(F.relu(self.up(x)).square())
+        y: Tensor = self.down(squared_relu(self.up(x)))
         return y

@@ -74,9 +74,9 @@ class Optimizer:
     def state_tensors(self) -> dict[str, Tensor]:
         """The live state as "<parameter>.<slot>": exp_avg and exp_avg_sq of AdamW, momentum of Muon."""
         tensors: dict[str, Tensor] = {}
-        for part in (*self._adamw, *([self._muon] if self._muon is not None else [])):
-            tensors |= part.state_tensors()
-        return tensors
+        for adamw in self._adamw:
+            tensors |= adamw.state_tensors()
+        return tensors if self._muon is None else tensors | self._muon.state_tensors()
 
     @torch.no_grad()
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
