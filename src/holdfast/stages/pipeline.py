@@ -125,7 +125,7 @@ def _run_stage(context: Run, stage: Stage, folder: Path, wanted: str) -> None:
     except BaseException as failure:
         status = "stopped" if isinstance(failure, Stopped | KeyboardInterrupt) else "failed"
         cause = failure.cause if isinstance(failure, Fault) else repr(failure)
-        end(folder, record, status, time.monotonic() - started, {"cause": cause})
+        end(folder, record, status, time.monotonic() - started, {"cause": cause, "code": getattr(failure, "code", 1)})
         context.record("event", event=f"stage_{status}", stage=stage.name, cause=cause)
         context.journal.commit()
         raise

@@ -10,7 +10,7 @@ import platform
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,10 +86,9 @@ def _identity(run_dir: Path, resolved: Resolved) -> dict[str, Any]:
     return {
         "run": run_dir.resolve().name,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "holdfast": holdfast.__version__,
-        "git_commit": git_commit(),
         "recipe": resolved.recipe.name,
         "seed": resolved.recipe.seed,
+        "environment": environment(),
     }
 
 
@@ -182,6 +181,3 @@ def identity(run_dir: Path) -> dict[str, Any]:
         return dict(read_json(run_dir / IDENTITY))
     except (OSError, ValueError) as error:
         raise Fault(f"{run_dir} holds no run", "give the folder that `holdfast run` printed") from error
-
-
-Progress = Callable[[int, int | None], None]

@@ -30,7 +30,7 @@ class Stage:
     """One step of the pipeline.
 
     identity: the settings, and nothing else, that this stage's outputs depend on besides its inputs.
-    work:     makes the outputs in `run.dir / name`; returns facts worth recording, `fingerprint` (of the outputs) first.
+    work:     makes the outputs in `run.dir / name`; returns facts for its record, `fingerprint` among them.
     wanted:   False when the recipe leaves the stage out.
     resumes:  True when a half-done folder is continued; False when it is made anew.
     """

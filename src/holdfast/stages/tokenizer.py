@@ -9,7 +9,7 @@ from holdfast.journal.sinks.bars import progress_bar
 from holdfast.stages.recipe import Recipe, identity
 from holdfast.stages.run import Run
 from holdfast.stages.stage import Stage
-from holdfast.text.corpus import read_split
+from holdfast.text.corpus import read_manifest, read_split
 from holdfast.tokenizer import store
 from holdfast.tokenizer.train import train
 
@@ -22,8 +22,9 @@ def settings(recipe: Recipe) -> Mapping[str, Any]:
 def work(run: Run) -> Mapping[str, Any]:
     """Train on the training documents only, prove the round trip, store."""
     documents = read_split(run.dir / "corpus", "train")
+    total = read_manifest(run.dir / "corpus")["splits"]["train"]["bytes"]
     with progress_bar("tokenizer", unit="B", quiet=run.quiet) as progress:
-        trained = train((document.text for document in documents), run.recipe.tokenizer, progress)
+        trained = train((document.text for document in documents), run.recipe.tokenizer, total, progress)
     store.save(trained, run.dir / "tokenizer")
     run.say(f"tokenizer: {trained.kind}, {trained.vocab_size:,} tokens")
     return {"fingerprint": trained.fingerprint, "kind": trained.kind, "vocab_size": trained.vocab_size}

@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.base.files import fingerprint
 from holdfast.base.records import Document
-from holdfast.feed.write import ShardWriter
+from holdfast.feed.write import ShardWriter, ids_dtype
 from holdfast.journal.sinks.bars import progress_bar
 from holdfast.stages.recipe import Recipe, identity
 from holdfast.stages.run import Run
@@ -29,17 +29,26 @@ def settings(recipe: Recipe) -> Mapping[str, Any]:
 def work(run: Run) -> Mapping[str, Any]:
     """Encode both splits."""
     tokenizer = store.load(run.dir / "tokenizer")
-    splits = read_manifest(run.dir / "corpus")["splits"]
-    total = sum(splits[split]["bytes"] for split in SPLITS)
+    corpus = read_manifest(run.dir / "corpus")
+    made_from = corpus["fingerprint"]
+    total = sum(corpus["splits"][split]["bytes"] for split in SPLITS)
     manifests: dict[str, dict[str, Any]] = {}
     with progress_bar("tokens", unit="B", quiet=run.quiet) as progress:
         done = 0
         for split in SPLITS:
-            writer = ShardWriter(run.dir / "tokens" / split, tokenizer.vocab_size, run.recipe.tokens.shard_tokens)
-            for documents in _in_batches(read_split(run.dir / "corpus", split)):
-                done += _encode(documents, tokenizer, writer)
-                progress(done, total)
-            manifests[split] = writer.close(tokenizer_fingerprint=tokenizer.fingerprint)
+            text_bytes = 0
+            dtype = ids_dtype(tokenizer.vocab_size)
+            with ShardWriter(run.dir / "tokens" / split, dtype, run.recipe.tokens.shard_tokens) as writer:
+                for documents in _in_batches(read_split(run.dir / "corpus", split)):
+                    text_bytes += _encode(documents, tokenizer, writer)
+                    progress(done + text_bytes, total)
+                meta = {
+                    "tokenizer_fingerprint": tokenizer.fingerprint,
+                    "made_from": made_from,
+                    "text_bytes": text_bytes,
+                }
+                manifests[split] = writer.close(meta)
+            done += text_bytes
     facts = {split: {key: manifest[key] for key in FACTS} for split, manifest in manifests.items()}
     run.say(f"tokens: {facts['train']['tokens']:,} for training, {facts['val']['tokens']:,} held out")
     return {"fingerprint": fingerprint({split: manifests[split]["fingerprint"] for split in SPLITS})} | facts
@@ -50,9 +59,8 @@ def _encode(documents: list[Document], tokenizer: Tokenizer, writer: ShardWriter
     ids = tokenizer.encode_batch([document.text for document in documents])
     size = 0
     for document, body in zip(documents, ids, strict=True):
-        text_bytes = len(document.text.encode("utf-8"))
-        writer.add([tokenizer.bos, *body, tokenizer.eot], text_bytes=text_bytes)
-        size += text_bytes
+        writer.add([tokenizer.bos, *body, tokenizer.eot])
+        size += len(document.text.encode("utf-8"))
     return size
 
 
@@ -69,6 +77,4 @@ def _in_batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-STAGE = Stage(
-    "tokens", ("corpus", "tokenizer"), settings, work, outputs=("train/manifest.json", "val/manifest.json")
-)
+STAGE = Stage("tokens", ("corpus", "tokenizer"), settings, work, outputs=("train/manifest.json", "val/manifest.json"))

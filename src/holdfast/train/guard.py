@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ class GuardMemory:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> GuardMemory:
+    def from_dict(cls, data: Mapping[str, Any]) -> GuardMemory:
         """The inverse of `to_dict`; unknown or missing fields are an error of the checkpoint."""
         return cls(**{name: int(data[name]) for name in ("skipped_in_a_row", "skipped")})
 

@@ -107,7 +107,12 @@ class _Clock:
     def __post_init__(self) -> None:
         self.seconds = time.monotonic()
 
+    def overdue(self, interval: float | None) -> bool:
+        """Whether more seconds than `interval` have gone by since the last save."""
+        return interval is not None and time.monotonic() - self.seconds >= interval
+
     def saved(self, step: int) -> None:
+        """Start counting again."""
         self.step, self.seconds = step, time.monotonic()
 
 
@@ -117,24 +122,23 @@ def _advance(state: RunState, report: Report) -> None:
 
 
 def _due(state: RunState, training: Training, clock: _Clock) -> None:
-    """After a step: save, evaluate, sample, stop, each when its time has come. Reads the clock, changes no maths."""
-    last = state.step >= training.total_steps
+    """After a step: evaluate, sample, save, stop, each when its time has come. Changes no maths."""
+    if state.step >= training.total_steps:
+        return  # `finish` does all of it
     cadence = training.cadence
-    tags = []
-    if not last and _every(cadence.evaluate_steps, state.step) and _evaluate(state, training):
-        tags.append("best")
-    if not last and _every(cadence.sample_steps, state.step):
+    improved = _every(cadence.evaluate_steps, state.step) and _evaluate(state, training)
+    if _every(cadence.sample_steps, state.step):
         _sample(state, training)
-    if _every(cadence.save_steps, state.step) and state.step > clock.step:
-        tags.append("interval")
-    elif cadence.save_seconds is not None and time.monotonic() - clock.seconds >= cadence.save_seconds:
-        tags.append("interval")
-    if training.stop:
-        tags.append("signal")
-    if tags and not last and state.step > clock.step:
+    reasons = {
+        "best": improved,
+        "interval": _every(cadence.save_steps, state.step) or clock.overdue(cadence.save_seconds),
+        "signal": bool(training.stop),
+    }
+    tags = [reason for reason, holds in reasons.items() if holds]
+    if tags and state.step > clock.step:
         _save(state, training, tags)
         clock.saved(state.step)
-    if training.stop and not last:
+    if training.stop:
         raise Stopped(
             f"stopped by {training.stop.reason} at {state.stage} step {state.step}, everything is saved",
             "run the same command again to go on from here",

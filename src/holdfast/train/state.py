@@ -74,7 +74,7 @@ class RunState:
         _same_shapes(self.model, tensors["model"])
         self.model.load_state_dict(tensors["model"])
         self.optimizer.load_state_tensors(tensors["optimizer"])
-        self.optimizer.load_state_scalars(manifest.optimizer)
+        self.optimizer.load_state_scalars(dict(manifest.optimizer))
         self.step, self.tokens, self.position = manifest.step, manifest.tokens, manifest.position
         self.best = manifest.best
         self.guard = GuardMemory.from_dict(manifest.guard)

@@ -1,0 +1,76 @@
+"""From what a recipe says to the objects that do it: the only place that builds models, optimizers and feeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from holdfast.base.faults import RecipeFault
+from holdfast.feed.feed import Feed
+from holdfast.feed.shards import Shards
+from holdfast.model.build import build, initialise
+from holdfast.model.config import Config
+from holdfast.model.sizes import size_config
+from holdfast.optim.build import Optimizer, OptimizerConfig, build_optimizer
+from holdfast.optim.schedule import ScheduleConfig
+from holdfast.stages.recipe import Recipe
+from holdfast.stages.settings import ModelSettings
+from holdfast.tokenizer.codec import Tokenizer
+from holdfast.train.settings import OptimizerSettings, ScheduleSettings, TrainSettings
+
+VALIDATION_ROWS = 16  # rows measured at once when nothing smaller is asked for
+
+
+def settle_machine(recipe: Recipe) -> torch.device:
+    """Set the number of CPU threads and return the device to train on. Raises RecipeFault for one that is not here."""
+    if recipe.threads is not None:  # else torch's own choice: OMP_NUM_THREADS, or one per core
+        torch.set_num_threads(recipe.threads)
+    torch.set_flush_denormal(True)  # numbers too small to matter cost a hundred times a normal one on CPUs
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if recipe.device == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
+    if not available[recipe.device]:
+        raise RecipeFault(f"device {recipe.device} is not available on this machine", "use device=auto or device=cpu")
+    return torch.device(recipe.device)
+
+
+def model_config(settings: ModelSettings, vocab_size: int) -> Config:
+    """The network that the recipe describes, for a tokenizer of `vocab_size` ids."""
+    overrides = settings.model_dump(exclude_none=True, exclude={"size", "context_length"})
+    try:
+        return size_config(settings.size, vocab_size, settings.context_length, **overrides)
+    except (ValueError, TypeError) as error:
+        raise RecipeFault(
+            f"model: {error}", "change the model section; `holdfast models` lists sizes that fit"
+        ) from error
+
+
+def fresh_model(config: Config, seed: int, device: torch.device) -> nn.Module:
+    """A model with its first weights, which depend on the configuration and the seed only."""
+    model = build(config)
+    initialise(model, seed)
+    return model.to(device)
+
+
+def optimizer(model: nn.Module, settings: OptimizerSettings) -> Optimizer:
+    """The optimizer of one training stage."""
+    return build_optimizer(model, OptimizerConfig(**settings.model_dump()))
+
+
+def schedule(settings: ScheduleSettings) -> ScheduleConfig:
+    """The learning rate's course over one training stage."""
+    return ScheduleConfig(**settings.model_dump())
+
+
+def feeds(
+    folder: Path, settings: TrainSettings, context_length: int, seed: int, tokenizer: Tokenizer
+) -> tuple[Feed, Feed]:
+    """(training feed, held-out feed) over `folder/train` and `folder/val`."""
+    rows = settings.batch_tokens // context_length
+    train, held_out = (
+        Feed(Shards.open(folder / split), context_length, rows, seed, settings.packing, tokenizer.pad)
+        for split in ("train", "val")
+    )
+    return train, held_out

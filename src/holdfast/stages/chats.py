@@ -1,0 +1,102 @@
+"""Conversations on their way to training: read or made, split, turned into ids with a mask, and counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from holdfast.base.faults import DataFault
+from holdfast.base.files import atomic_writer, read_json, write_json
+from holdfast.base.records import Conversation
+from holdfast.feed.write import ShardWriter, ids_dtype
+from holdfast.stages.settings import SftSettings
+from holdfast.text import harbour
+from holdfast.text.corpus import RejectedRow, read_conversations, split_conversations
+from holdfast.tokenizer.chat import render_within
+from holdfast.tokenizer.codec import Tokenizer
+
+HELD_OUT = "heldout.jsonl"
+PREPARED = "prepared.json"
+HELD_OUT_SHARE = 20  # one generated conversation in so many is made for the held-out side
+FEWEST_HELD_OUT = 400
+
+
+def prepare(
+    settings: SftSettings, seed: int, folder: Path, tokenizer: Tokenizer, context_length: int
+) -> dict[str, Any]:
+    """Write `folder/train`, `folder/val` (shards) and `folder/heldout.jsonl`; returns counts, stored last.
+
+    Done once: a prepared folder is read, not made again. Rows that can not be used are counted by reason. Raises
+    DataFault when nothing is left to learn from.
+    """
+    if (folder / PREPARED).exists():
+        return dict(read_json(folder / PREPARED))
+    folder.mkdir(parents=True, exist_ok=True)
+    train, held_out, rejected = gather(settings, seed)
+    limit = context_length + 1  # the last token of a row is only ever a target
+    counts: dict[str, Any] = {
+        "train": _write(train, folder / "train", tokenizer, limit, rejected),
+        "heldout": _write(_kept(held_out, folder / HELD_OUT), folder / "val", tokenizer, limit, rejected),
+    }
+    counts |= {"rejected": dict(rejected.most_common())}
+    write_json(folder / PREPARED, counts)
+    return counts
+
+
+def gather(settings: SftSettings, seed: int) -> tuple[Iterable[Conversation], Iterable[Conversation], Counter[str]]:
+    """(training conversations, held-out ones, rejections by reason, which fill up as the others are read)."""
+    rejected: Counter[str] = Counter()
+    if settings.generator is not None:
+        held_out = max(settings.conversations // HELD_OUT_SHARE, FEWEST_HELD_OUT)
+        return (
+            harbour.conversations(settings.conversations, seed, "train"),
+            harbour.conversations(held_out, seed, "heldout"),
+            rejected,
+        )
+    assert settings.path is not None, "a checked recipe names a path or a generator"
+    paths = [settings.path] if isinstance(settings.path, str) else settings.path
+    rows = [row for path in paths for row in read_conversations(path)]
+    rejected.update(row.reason for row in rows if isinstance(row, RejectedRow))
+    train, held_out_rows = split_conversations([row for row in rows if isinstance(row, Conversation)], seed)
+    return train, held_out_rows, rejected
+
+
+def _kept(conversations: Iterable[Conversation], path: Path) -> Iterator[Conversation]:
+    """Pass conversations on and keep them as JSONL for the examination later."""
+    with atomic_writer(path) as file:
+        for each in conversations:
+            row = {"id": each.id, "messages": [message._asdict() for message in each.messages], "meta": dict(each.meta)}
+            file.write(json.dumps(row, ensure_ascii=False).encode("utf-8") + b"\n")
+            yield each
+
+
+def _write(
+    conversations: Iterable[Conversation], out: Path, tokenizer: Tokenizer, limit: int, rejected: Counter[str]
+) -> dict[str, int]:
+    """Render into shards; what does not fit the context is shortened by whole turns, or skipped and counted."""
+    seen = text_bytes = 0
+    with ShardWriter(out, ids_dtype(tokenizer.vocab_size)) as writer:
+        for conversation in conversations:
+            seen += 1
+            rendered = render_within(conversation, tokenizer, limit)
+            if rendered is None:
+                rejected["longer than the context"] += 1
+                continue
+            writer.add(*rendered)
+            text_bytes += sum(len(message.content.encode("utf-8")) for message in conversation.messages)
+        if not writer.documents and not writer.tokens and seen == rejected["longer than the context"]:
+            raise _nothing_left(out.name, seen, rejected)
+        meta = {"tokenizer_fingerprint": tokenizer.fingerprint, "made_from": "conversations", "text_bytes": text_bytes}
+        manifest = writer.close(meta)
+    return {"conversations": manifest["documents"], "tokens": manifest["tokens"], "learned": manifest["trained_tokens"]}
+
+
+def _nothing_left(split: str, seen: int, rejected: Counter[str]) -> DataFault:
+    worst = f", most often: {rejected.most_common(1)[0][0]}" if rejected else ""
+    return DataFault(
+        f"no conversation is left for {split} of {seen} that were read ({rejected.total()} rejected{worst})",
+        "check sft.path: one JSON object a line with `messages`, or raise model.context_length, or sft.enabled=false",
+    )

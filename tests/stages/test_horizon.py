@@ -1,0 +1,43 @@
+"""How long a stage is, and that it never changes once it was settled."""
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.base.faults import RecipeFault
+from holdfast.stages.horizon import FEWEST_STEPS, budget_steps, fixed_steps, settle
+from holdfast.train.settings import TrainSettings
+
+
+def test_the_first_answer_is_kept_whatever_the_clock_says_later(tmp_path: Path) -> None:
+    first = settle(tmp_path, lambda: "fp32", lambda precision: (120, f"measured in {precision}"))
+    again = settle(tmp_path, lambda: "bf16", lambda precision: (999, "a faster machine"))
+    assert first == again
+    assert (again.total_steps, again.precision, again.origin) == (120, "fp32", "measured in fp32")
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [({"steps": 7}, 7), ({"tokens": "10k"}, 10), ({"epochs": 2.5}, 25)],
+)
+def test_steps_from_the_recipe(settings: dict[str, object], steps: int) -> None:
+    found = fixed_steps(TrainSettings.model_validate({"batch_tokens": 1024, **settings}), 80, 128)
+    assert found is not None
+    assert found[0] == steps
+
+
+def test_a_budget_fills_its_share_and_leaves_the_rest() -> None:
+    steps, origin = budget_steps("pretrain", budget=1000.0, spent=200.0, step_seconds=0.5)
+    assert 0.7 * 800 < steps * 0.5 < 0.8 * 800
+    assert "500 ms" in origin
+
+
+def test_a_budget_that_is_used_up_still_trains_a_little() -> None:
+    assert budget_steps("sft", budget=10.0, spent=20.0, step_seconds=1.0)[0] == FEWEST_STEPS
+
+
+def test_no_length_at_all_is_a_fault_with_both_ways_out() -> None:
+    with pytest.raises(RecipeFault) as caught:
+        budget_steps("pretrain", None, 0.0, 0.1)
+    assert "pretrain.steps" in caught.value.remedy
+    assert "budget=" in caught.value.remedy
