@@ -1,0 +1,86 @@
+"""Where a training stage stands, gathered from the journal's records, and how that reads in one line."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from holdfast.journal.eta import Eta
+from holdfast.journal.metrics import (
+    Smooth,
+    resident_bytes,
+    words_for_bytes,
+    words_for_clock,
+    words_for_count,
+    words_for_seconds,
+)
+
+
+class Standing:
+    """One stage in one start of the run. Moments are seconds since 1970, as in the records.
+
+    saved: when the newest checkpoint was committed, or when the stage began: what came after is at risk.
+    """
+
+    def __init__(self, stage: str, began: float) -> None:
+        self.stage = stage
+        self.began = began
+        self.saved = began
+        self.has_saved = False
+        self.step = 0
+        self.total: int | None = None
+        self._last: dict[str, Any] = {}
+        self._loss = Smooth()
+        self._eta = Eta()
+
+    def take(self, record: dict[str, Any]) -> None:
+        """Learn from a step or checkpoint record of this stage."""
+        if record["kind"] == "checkpoint":
+            self.saved, self.has_saved = record["time"], True
+        elif record["kind"] == "step":
+            self._last = record
+            self.step, self.total = record["step"], record.get("total_steps")
+            if (loss := record.get("loss")) is not None:
+                self._loss.add(loss)
+            if (milliseconds := record.get("step_ms")) is not None:
+                self._eta.observe(milliseconds / 1000)
+
+    @property
+    def is_last(self) -> bool:
+        """True when no step is left."""
+        return self.total is not None and self.step >= self.total
+
+    def where(self) -> str:
+        """`1,234/5,000 24%`"""
+        if not self.total:
+            return f"{self.step:,}"
+        return f"{self.step:,}/{self.total:,} {100 * self.step // self.total}%"
+
+    def time(self, now: float) -> str:
+        """`3m12s<9m40s, done 14:32`: elapsed, remaining, and the clock when it ends."""
+        elapsed = words_for_seconds(now - self.began)
+        if self.is_last or self.total is None:
+            return elapsed
+        estimate = self._eta.estimate(self.total - self.step)
+        if estimate is None:
+            return f"{elapsed}<calculating"
+        ends = words_for_clock(now + estimate.seconds, now)
+        return f"{elapsed}<{words_for_seconds(estimate.seconds)}, done {ends}"
+
+    def facts(self, now: float) -> list[str]:
+        """What was measured, in short words with units; what is not known is left out."""
+        found = []
+        loss = self._last.get("loss")
+        if loss is not None:
+            shown = self._loss.value if math.isfinite(loss) else loss
+            found.append(f"loss {shown:.4f}")
+        if (rate := self._last.get("learning_rate")) is not None:
+            found.append(f"lr {rate:.2e}")
+        if (norm := self._last.get("grad_norm")) is not None:
+            found.append(f"grad {norm:.2f}")
+        if (speed := self._last.get("tokens_per_second")) is not None:
+            found.append(f"{words_for_count(speed)} tok/s")
+        found.append(words_for_bytes(resident_bytes()))
+        age = words_for_seconds(now - self.saved)
+        found.append(f"saved {age} ago" if self.has_saved else f"not saved for {age}")
+        return found
