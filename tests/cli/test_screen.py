@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from holdfast.cli.screen import minutes, show_json, show_table, size
+from holdfast.cli.screen import minutes, show_json, show_table, show_text, size
 
 
 def test_a_table_in_a_pipe_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,3 +50,8 @@ def test_time_spans_for_people(seconds: float | None, text: str) -> None:
 )
 def test_sizes_for_people(count: float, text: str) -> None:
     assert size(count) == text
+
+
+def test_what_a_model_writes_can_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show_text("a\x1b[2J\x07\x9b1m\r\u2028b\tü\n", end=".\n")
+    assert capsys.readouterr().out == "a\ufffd[2J\ufffd\ufffd1m\ufffd\u2028b\tü\n.\n"

@@ -20,7 +20,7 @@ from holdfast.cli.sampling import (
     TopP,
     opened_model,
 )
-from holdfast.cli.screen import show_fault
+from holdfast.cli.screen import show_fault, show_text
 
 if TYPE_CHECKING:
     from holdfast.infer.chat import ChatSession
@@ -57,7 +57,7 @@ def chat(
     else:
         for line in sys.stdin:
             if line.strip():
-                typer.echo(" ".join("".join(session().ask(line.strip())).split()))
+                show_text(" ".join("".join(session().ask(line.strip())).split()), end="\n")
 
 
 def converse(session: Callable[[], ChatSession]) -> None:
@@ -88,5 +88,5 @@ def converse(session: Callable[[], ChatSession]) -> None:
 def say(session: ChatSession, text: str) -> None:
     """Print the answer as it comes."""
     for piece in session.ask(text):
-        typer.echo(piece, nl=False)
+        show_text(piece)
     typer.echo()

@@ -17,7 +17,7 @@ from holdfast.cli.sampling import (
     TopP,
     opened_model,
 )
-from holdfast.cli.screen import AsJson, show_json
+from holdfast.cli.screen import AsJson, show_json, show_text
 
 
 def sample(
@@ -43,5 +43,5 @@ def sample(
         return
     typer.echo(prompt, nl=False)
     for piece in stream(loaded, prompt, params):
-        typer.echo(piece, nl=False)
+        show_text(piece)
     typer.echo()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -14,13 +15,23 @@ from holdfast.base.faults import Fault
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
+def show_text(text: str, end: str = "") -> None:
+    """Text that a model wrote, for people: control characters, which could command a terminal, come as U+FFFD."""
+    typer.echo(harmless(text) + end, nl=False)
+
+
+def harmless(text: str) -> str:
+    """The text without control characters other than tab and newline."""
+    return "".join("\ufffd" if unicodedata.category(char) == "Cc" and char not in "\t\n" else char for char in text)
+
+
 def show_fault(fault: Fault) -> None:
     """Cause and remedy on stderr, one line each; a fault that holds several shows them all."""
     for each in getattr(fault, "faults", (fault,)):
         typer.secho("error:", fg=typer.colors.RED, bold=True, nl=False, err=True)
-        typer.echo(f" {each.cause}", err=True)
+        typer.echo(f" {harmless(each.cause)}", err=True)
         typer.secho("  fix:", fg=typer.colors.GREEN, nl=False, err=True)
-        typer.echo(f" {each.remedy}", err=True)
+        typer.echo(f" {harmless(each.remedy)}", err=True)
 
 
 def show_json(value: Any) -> None:
