@@ -16,6 +16,7 @@ Record = dict[str, Any]
 
 OWN_FIELDS = ("seq", "time", "kind", "crc", "nonfinite")  # what a record can not use for itself
 
+_dumps = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode  # made once: a record per step goes through
 _CRC = b',"crc":"%08x"}'
 _CRC_BYTES = len(_CRC % 0)
 
@@ -48,10 +49,6 @@ def decode(line: bytes) -> Record:
         for place, name in lost.items():
             _put_back(record, place.split("/"), name)
     return record
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def _finite(value: Any, place: tuple[str, ...], lost: dict[str, str]) -> Any:

@@ -68,7 +68,7 @@ def test_a_step_line_says_what_a_watcher_asks() -> None:
     lines = shown(*records, saved, step(40, 20.0), step(100, 50.0))
     line = lines[-1]
     assert line.startswith("pretrain 100/1,000 10%  loss 2.5000  lr 3.00e-04  grad 0.80  12.3k tok/s  ")
-    assert re.search(r"  [\d.]+ [MG]B  saved 35s ago  50s<7m30s, done \d\d:\d\d$", line)
+    assert re.search(r"  [\d.]+ [MG]B  saved 35s ago  50s<7m30s, done \d\d:\d\d( to \d\d:\d\d)?$", line)
     assert "pretrain step 30: saved (interval) in 0.25 s" in lines
     assert "<calculating" in lines[1]
     assert "not saved for" in lines[1]

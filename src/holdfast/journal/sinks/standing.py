@@ -57,14 +57,15 @@ class Standing:
         return f"{self.step:,}/{self.total:,} {100 * self.step // self.total}%"
 
     def time(self, now: float) -> str:
-        """`3m12s<9m40s, done 14:32`: elapsed, remaining, and the clock when it ends."""
+        """`3m12s<9m40s, done 14:31 to 14:34`: elapsed, remaining, and the clock when it will have ended."""
         elapsed = words_for_seconds(now - self.began)
         if self.is_last or self.total is None:
             return elapsed
         estimate = self._eta.estimate(self.total - self.step)
         if estimate is None:
             return f"{elapsed}<calculating"
-        ends = words_for_clock(now + estimate.seconds, now)
+        earliest, latest = (words_for_clock(now + seconds, now) for seconds in (estimate.low, estimate.high))
+        ends = earliest if earliest == latest else f"{earliest} to {latest}"
         return f"{elapsed}<{words_for_seconds(estimate.seconds)}, done {ends}"
 
     def facts(self, now: float) -> list[str]:
