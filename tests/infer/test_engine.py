@@ -56,7 +56,7 @@ def test_batched_and_cached_equals_alone_and_uncached(model: nn.Module, params: 
     assert len({len(each.ids) for each in expected}) > 2  # rows do leave at different times
     assert Engine(model).complete_batch(asked, params, stops) == expected
     assert Engine(model, Limits(rows=2)).complete_batch(asked, params, stops) == expected
-    assert Engine(model, Limits(spread=0, cache_positions=1)).complete_batch(asked, params, stops) == expected
+    assert Engine(model, Limits(spread=0, cache_bytes=1)).complete_batch(asked, params, stops) == expected
 
 
 def test_the_context_is_never_exceeded(any_model: nn.Module) -> None:

@@ -43,14 +43,14 @@ class Completion:
 class Limits:
     """How prompts are put into batches.
 
-    rows:            prompts decoded together.
-    spread:          how many tokens longer than the shortest a prompt of the same batch may be.
-    cache_positions: upper bound on rows x positions held in the key-value cache.
+    rows:        prompts decoded together.
+    spread:      how many tokens longer than the shortest a prompt of the same batch may be.
+    cache_bytes: what keys and values may take; a single row may exceed it.
     """
 
     rows: int = 128
     spread: int = 16
-    cache_positions: int = 65_536
+    cache_bytes: int = 512 * 1024**2
 
 
 class Engine:
@@ -115,13 +115,18 @@ class Engine:
         batch: list[int] = []
         for row in sorted(lengths, key=lambda row: lengths[row]):
             capacity = min(self.context_length, lengths[row] + max_tokens)
-            most = min(self.limits.rows, self.limits.cache_positions // capacity)
+            most = min(self.limits.rows, self.limits.cache_bytes // (capacity * self._position_bytes()))
             if batch and (len(batch) >= most or lengths[row] > lengths[batch[0]] + self.limits.spread):
                 yield batch
                 batch = []
             batch.append(row)
         if batch:
             yield batch
+
+    def _position_bytes(self) -> int:
+        """What one position of one row takes in the cache."""
+        values = 2 * self.config.num_layers * self.config.num_kv_heads * self.config.head_size
+        return values * next(self.model.parameters()).element_size()
 
 
 class _Batch:
