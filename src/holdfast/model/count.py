@@ -85,15 +85,15 @@ def _layer_matrices(config: Config) -> int:
 
 
 def _kept_per_token(config: Config) -> int:
-    """Numbers per token that the backward pass reads again, of all layers and the final norm."""
-    width, queries, keys = (
-        config.hidden_size,
-        config.num_heads * config.head_size,
-        config.num_kv_heads * config.head_size,
-    )
+    """Numbers per token that the backward pass reads again, of all layers and the final norm.
+
+    A norm keeps its input or its quotient, a product its input, attention its three inputs and its output, the head
+    the gradient it has made already.
+    """
+    width, queries = config.hidden_size, config.num_heads * config.head_size
     if isinstance(config, GPT2Config):
-        layer = 2 * width + width + 5 * queries + 2 * config.mlp_size + 2 * width
-        return config.num_layers * layer + 2 * width
-    mlp = (4 if config.mlp == "swiglu" else 3) * config.intermediate_size
-    heads = (3 if config.qk_norm else 1) * (queries + keys) + keys + 2 * queries
-    return config.num_layers * (6 * width + heads + mlp) + 3 * width
+        return config.num_layers * (4 * width + 4 * queries + 2 * config.mlp_size) + 2 * width
+    normed_heads = 1 if config.qk_norm else 0
+    heads = (2 + normed_heads) * (queries + config.num_kv_heads * config.head_size)
+    mlp = (4 if config.mlp == "swiglu" else 2) * config.intermediate_size
+    return config.num_layers * (4 * width + heads + mlp) + 2 * width

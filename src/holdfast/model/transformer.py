@@ -99,7 +99,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Grouped-query attention (Ainslie et al. 2023), its queries and keys normalised per head (Dehghani et al. 2023)."""
+    """Grouped-query attention (Ainslie et al. 2023); queries and keys normalised per head (Dehghani et al. 2023)."""
 
     def __init__(self, config: TransformerConfig, index: int) -> None:
         super().__init__()

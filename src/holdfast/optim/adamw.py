@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 
 class AdamW:
-    """A thin case around torch's fused AdamW for one set of named parameters.
+    """Updates named parameters.
 
     learning_rate is scaled by what `step` is given; weight_decay is decoupled and scaled by the rate of the step.
+    It calls torch's fused kernel itself: the class around that kernel loads torch's compiler when it is made, which
+    takes longer than a small model's first hundred steps.
     """
 
     def __init__(
@@ -22,35 +24,39 @@ class AdamW:
         betas: tuple[float, float],
         epsilon: float,
     ) -> None:
-        self.parameters = dict(parameters)
+        self.parameters: dict[str, Tensor] = dict(parameters)
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.betas = betas
+        self.epsilon = epsilon
         self.steps = 0
-        self._torch = torch.optim.AdamW(
-            list(self.parameters.values()), learning_rate, betas, epsilon, weight_decay, fused=True
-        )
-        for parameter in self.parameters.values():  # torch would do so at the first step; a checkpoint may come before
-            self._torch.state[parameter] = {
-                "step": torch.zeros((), device=parameter.device),
-                "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
-                "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
-            }
+        self._first = {name: torch.zeros_like(parameter) for name, parameter in self.parameters.items()}
+        self._second = {name: torch.zeros_like(parameter) for name, parameter in self.parameters.items()}
 
     def step(self, scale: float) -> None:
         """One update at `scale` times the learning rate. Parameters without a gradient stay as they are."""
-        self._torch.param_groups[0]["lr"] = self.learning_rate * scale
-        self._torch.step()
+        grads = {name: parameter.grad for name, parameter in self.parameters.items() if parameter.grad is not None}
+        if not grads:
+            return
         self.steps += 1
+        count = torch.tensor(float(self.steps), device=next(iter(grads.values())).device)
+        torch._fused_adamw_(
+            [self.parameters[name] for name in grads],
+            list(grads.values()),
+            [self._first[name] for name in grads],
+            [self._second[name] for name in grads],
+            [],
+            [count] * len(grads),
+            lr=self.learning_rate * scale,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            weight_decay=self.weight_decay,
+            eps=self.epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
 
     def state_tensors(self) -> dict[str, Tensor]:
         """The live first and second moments, as "<parameter>.exp_avg" and "<parameter>.exp_avg_sq"."""
-        return {
-            f"{name}.{slot}": self._torch.state[parameter][slot]
-            for name, parameter in self.parameters.items()
-            for slot in ("exp_avg", "exp_avg_sq")
-        }
-
-    def set_steps(self, steps: int) -> None:
-        """How many updates the moments have seen, which their correction of the early steps depends on."""
-        self.steps = steps
-        for parameter in self.parameters.values():
-            self._torch.state[parameter]["step"].fill_(steps)
+        first = {f"{name}.exp_avg": tensor for name, tensor in self._first.items()}
+        return first | {f"{name}.exp_avg_sq": tensor for name, tensor in self._second.items()}

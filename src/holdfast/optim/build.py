@@ -97,7 +97,7 @@ class Optimizer:
     def load_state_scalars(self, scalars: dict[str, Any]) -> None:
         """Become a state that `state_scalars` gave."""
         for adamw in self._adamw:
-            adamw.set_steps(int(scalars["steps"]))
+            adamw.steps = int(scalars["steps"])  # the correction of the early steps depends on it
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:

@@ -44,8 +44,8 @@ class Muon:
                 continue
             rate = self.learning_rate * scale
             update = orthogonalise(stack.nesterov(self.momentum))
-            torch._foreach_mul_(stack.matrices, 1 - rate * self.weight_decay)
-            torch._foreach_add_(stack.matrices, list(update.unbind()), alpha=-rate * stack.shape_scale)
+            torch._foreach_mul_(stack.parameters, 1 - rate * self.weight_decay)
+            torch._foreach_add_(stack.parameters, list(update.unbind()), alpha=-rate * stack.shape_scale)
 
     def state_tensors(self) -> dict[str, Tensor]:
         """The live momentum of every matrix, as "<parameter>.momentum"."""
@@ -61,10 +61,10 @@ class _Stack:
 
     def __init__(self, members: Mapping[str, nn.Parameter]) -> None:
         self.names = list(members)
-        self.parameters = list(members.values())
-        self.matrices = [parameter.data for parameter in self.parameters]
-        self.momentum = torch.zeros_like(torch.stack(self.matrices), dtype=torch.float32)
-        rows, columns = self.matrices[0].shape
+        self.parameters: list[Tensor] = list(members.values())
+        first = self.parameters[0]
+        rows, columns = first.shape
+        self.momentum = torch.zeros(len(members), rows, columns, device=first.device)
         self.shape_scale = math.sqrt(max(1.0, rows / columns))
 
     def nesterov(self, momentum: float) -> Tensor:
