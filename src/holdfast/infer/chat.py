@@ -34,9 +34,10 @@ def stream(loaded: Loaded, prompt: str, params: SamplingParams) -> Iterator[str]
     tokenizer = loaded.tokenizer
     ids = [tokenizer.bos, *tokenizer.encode(prompt)]
     engine = Engine(loaded.model)
-    if len(ids) > engine.context_length:
+    if len(ids) >= engine.context_length:
         raise DataFault(
-            f"the prompt has {len(ids)} tokens and this model reads {engine.context_length}", "shorten the prompt"
+            f"the prompt has {len(ids)} tokens and leaves no room in this model's {engine.context_length}",
+            "shorten the prompt",
         )
     return pieces(engine.generate([ids], params, control_ids(tokenizer)), tokenizer)
 
