@@ -119,10 +119,11 @@ def test_a_fault_is_two_lines_and_its_exit_code(
     assert call("recipes", "show", "demo") == code
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 2
-    assert told[0].startswith("error: ")
-    assert told[1].startswith("  fix: ")
+    first, second = ("stopped: ", "  next: ") if code == ExitCode.STOPPED else ("error: ", "  fix: ")
+    assert told[0].startswith(first)
+    assert told[1].startswith(second)
     if isinstance(raised, Fault):
-        assert told == ["error: no wind", "  fix: wait"]
+        assert told == [f"{first}no wind", f"{second}wait"]
 
 
 def test_what_nobody_foresaw_goes_to_a_log_and_leaves_with_1(tmp_path: Path) -> None:

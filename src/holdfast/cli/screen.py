@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.base.faults import Fault
+from holdfast.base.faults import Fault, Stopped
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -26,11 +26,12 @@ def harmless(text: str) -> str:
 
 
 def show_fault(fault: Fault) -> None:
-    """Cause and remedy on stderr, one line each; a fault that holds several shows them all."""
+    """Cause and remedy on stderr, a line each; a fault that holds several shows all. A clean stop is no error."""
+    stopped = isinstance(fault, Stopped)
     for each in getattr(fault, "faults", (fault,)):
-        typer.secho("error:", fg=typer.colors.RED, bold=True, nl=False, err=True)
+        typer.secho("stopped:" if stopped else "error:", fg=None if stopped else "red", bold=True, nl=False, err=True)
         typer.echo(f" {harmless(each.cause)}", err=True)
-        typer.secho("  fix:", fg=typer.colors.GREEN, nl=False, err=True)
+        typer.secho("  next:" if stopped else "  fix:", fg="green", nl=False, err=True)
         typer.echo(f" {harmless(each.remedy)}", err=True)
 
 
