@@ -24,7 +24,7 @@ def work(run: Run) -> Mapping[str, Any]:
     documents = read_split(run.dir / "corpus", "train")
     total = read_manifest(run.dir / "corpus")["splits"]["train"]["bytes"]
     with progress_bar("tokenizer", unit="B", quiet=run.quiet) as progress:
-        trained = train((document.text for document in documents), run.recipe.tokenizer, total, progress)
+        trained = train((document.text for document in documents), run.recipe.tokenizer, progress, total)
     store.save(trained, run.dir / "tokenizer")
     run.say(f"tokenizer: {trained.kind}, {trained.vocab_size:,} tokens")
     return {"fingerprint": trained.fingerprint, "kind": trained.kind, "vocab_size": trained.vocab_size}

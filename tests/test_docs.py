@@ -1,0 +1,76 @@
+"""What the documents say is true: links lead somewhere, numbers are the recorded ones, commands run."""
+
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast.text import harbour
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "decisions").glob("*.md")])
+LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
+FENCE = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# What makes a documented run short; later words win over earlier ones.
+SHORT = (
+    "pretrain.steps=4 sft.steps=4 sft.conversations=200 corpus.max_documents=60 corpus.documents=200 model.num_layers=1 "
+    "pretrain.batch_tokens=1024 sft.batch_tokens=1024 tokenizer.vocab_size=384 evaluate.questions=4 "
+    "evaluate.bits_per_byte_tokens=2000 evaluate.max_tokens=8 pretrain.eval_tokens=2000 sft.eval_tokens=2000"
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    targets = [target for target in LINK.findall(page.read_text("utf-8")) if "://" not in target]
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert not missing
+
+
+def test_the_readme_quotes_the_recorded_results() -> None:
+    results = runpy.run_path(str(ROOT / "docs" / "results.py"))
+    text = README.read_text("utf-8")
+    assert results["with_results"](text) == text, "run `python docs/results.py write`"
+
+
+def commands() -> list[str]:
+    """The lines of the README's code blocks that start a program of ours, comments cut off."""
+    lines = [line for block in FENCE.findall(README.read_text("utf-8")) for line in block.splitlines()]
+    return [line.split("  #")[0].strip() for line in lines if line.startswith((".venv/bin/holdfast", "make "))]
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    targets = [command.split()[1] for command in commands() if command.startswith("make ")]
+    assert targets == ["demo", "test"]
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
+    """Each one as written, in order, in an empty folder; runs are told to be short, and nothing else is changed."""
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for number, document in enumerate(harbour.documents(80, 3)):
+        (texts / f"{number}.txt").write_text(document.text, "utf-8")
+    ours = [command for command in commands() if command.startswith(".venv")]
+    assert len(ours) >= 6
+    for command in ours:
+        words = shlex.split(command.replace("~", str(tmp_path)))[1:]
+        if words[0] in ("run", "plan"):
+            words += shlex.split(SHORT)
+        process = subprocess.run(
+            [sys.executable, "-m", "holdfast", *words],
+            cwd=tmp_path,
+            input="Hello!\n",
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert process.returncode == 0, f"{command}\n{process.stdout}{process.stderr}"
+    shutil.rmtree(tmp_path / "runs")
