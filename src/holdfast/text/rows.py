@@ -1,0 +1,68 @@
+"""Lines of JSON out of a stream: numbered, bounded, and each broken one told apart from its neighbours."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+from holdfast.text.encoding import decode, is_wide, sound
+from holdfast.text.rejection import Unreadable
+
+LONGEST_LINE_BYTES = 64 << 20
+LONGEST_FIELD_CHARACTERS = 500
+
+
+def rows(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]:
+    """(line number, object) for each line that is not blank, an Unreadable with the line number in place of a bad one.
+
+    Raises Unreadable when the stream itself breaks off; the rows before have been yielded.
+    """
+    number = 0
+    while line := stream.readline(LONGEST_LINE_BYTES + 1):
+        number += 1
+        if number == 1 and is_wide(line):
+            raise Unreadable("undecodable", "JSON lines are read as UTF-8, and this is UTF-16 or UTF-32")
+        if len(line) > LONGEST_LINE_BYTES:
+            yield number, Unreadable("row too long", f"line {number} has more than {LONGEST_LINE_BYTES:,} bytes")
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(LONGEST_LINE_BYTES)
+        elif not line.isspace():
+            yield number, _row(line, number)
+
+
+def plain_fields(row: Mapping[str, Any], leave_out: str) -> dict[str, Any]:
+    """What is known of a text beside the text: short plain values, and those of a `meta` inside."""
+    inner = row.get("meta")
+    found = {**row, **inner} if isinstance(inner, dict) else dict(row)
+    return {sound(key): _sound(value) for key, value in found.items() if key != leave_out and _is_plain(value)}
+
+
+def _row(line: bytes, number: int) -> dict[str, Any] | Unreadable:
+    try:
+        text, _ = decode(line)
+        value = json.loads(text, strict=False)
+    except Unreadable as error:
+        return Unreadable(error.reason, f"line {number}, {error.detail}")
+    except json.JSONDecodeError as error:
+        return Unreadable("broken JSON", f"line {number}, column {error.colno}: {error.msg}")
+    except RecursionError:
+        return Unreadable("broken JSON", f"line {number} is nested too deeply")
+    except ValueError as error:  # a whole number of thousands of digits
+        return Unreadable("broken JSON", f"line {number}: {error}")
+    if not isinstance(value, dict):
+        return Unreadable("row is no JSON object", f"line {number}")
+    return value
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= LONGEST_FIELD_CHARACTERS
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int)
+
+
+def _sound(value: Any) -> Any:
+    return sound(value) if isinstance(value, str) else value

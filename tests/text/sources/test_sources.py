@@ -1,0 +1,53 @@
+"""Every file in text/sources is a source: the same two functions, the same promise."""
+
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from holdfast.base.records import Document
+from holdfast.text import sources
+from holdfast.text.meter import Meter
+from holdfast.text.settings import CorpusSettings
+from holdfast.text.sources import content_bytes, content_fingerprint, documents, source_fingerprint
+
+MODULES = [
+    importlib.import_module(f"{sources.__name__}.{found.name}") for found in pkgutil.iter_modules(sources.__path__)
+]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_a_source_keeps_the_contract(module: ModuleType) -> None:
+    assert list(inspect.signature(module.documents).parameters) == ["settings", "seed", "meter"]
+    assert list(inspect.signature(module.fingerprint).parameters) == ["settings"]
+
+
+def test_generated_text_is_a_source_like_any_other() -> None:
+    settings = CorpusSettings(generator="harbour", documents=30)
+    told: list[tuple[int, int | None]] = []
+    meter = Meter(lambda done, total: told.append((done, total)))
+    first = list(documents(settings, 1, meter))
+    meter.tell()
+    assert len({each.id for each in first}) == 30
+    assert first == list(documents(settings, 1, Meter(lambda done, total: None)))
+    assert first != list(documents(settings, 2, Meter(lambda done, total: None)))
+    assert told[-1] == (sum(len(each.text) for each in first if isinstance(each, Document)), None)
+
+
+def test_fingerprints_follow_the_content(corpus_folder: Path) -> None:
+    settings = CorpusSettings(path=str(corpus_folder))
+    before = source_fingerprint(settings)
+    assert before == content_fingerprint(str(corpus_folder)) == source_fingerprint(settings)
+    (corpus_folder / "letter-00.txt").write_text("other")
+    assert source_fingerprint(settings) != before
+    assert source_fingerprint(CorpusSettings(generator="harbour")) != before
+
+
+def test_packed_files_are_estimated(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"x" * 1000)
+    assert content_bytes(str(tmp_path)) == 1000
+    (tmp_path / "a.txt").rename(tmp_path / "a.txt.xz")
+    assert content_bytes(str(tmp_path)) > 2000

@@ -1,0 +1,199 @@
+"""A corpus from end to end: what is written, that it is the same each time, and what is said when nothing is left."""
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.base.faults import DataFault, DiskFault
+from holdfast.base.files import file_hash
+from holdfast.text import build
+from holdfast.text.build import CorpusSummary, build_corpus
+from holdfast.text.corpus import read_manifest, read_split
+from holdfast.text.settings import CorpusSettings
+
+
+def make(path: Path, out: Path, seed: int = 1, **settings: Any) -> CorpusSummary:
+    return build_corpus(CorpusSettings(path=str(path), **settings), seed, out, lambda done, total: None)
+
+
+def ids(out: Path, split: str) -> set[str]:
+    return {document.id for document in read_split(out, split)}
+
+
+def listed(out: Path) -> dict[str, str]:
+    rows = [json.loads(line) for line in (out / "rejected.jsonl").read_text("utf-8").splitlines()]
+    return {row["id"]: row["reason"] for row in rows}
+
+
+def test_every_document_lands_on_one_side_with_its_text(corpus_folder: Path, tmp_path: Path) -> None:
+    summary = make(corpus_folder, tmp_path / "out", val_fraction=0.1)
+    train, val = ids(tmp_path / "out", "train"), ids(tmp_path / "out", "val")
+    assert not train & val
+    assert train | val == {path.name for path in corpus_folder.iterdir()}
+    for split in ("train", "val"):
+        documents = list(read_split(tmp_path / "out", split))
+        assert all(each.text == (corpus_folder / each.id).read_text("utf-8") for each in documents)
+        tally = summary.manifest["splits"][split]
+        assert tally["documents"] == len(documents)
+        assert tally["bytes"] == sum(len(each.text.encode()) for each in documents)
+        assert tally["characters"] == sum(len(each.text) for each in documents)
+        assert tally["words"] == sum(len(each.text.split()) for each in documents)
+    assert summary.manifest["held_out"]["reached"] == pytest.approx(0.1, abs=0.02)
+    assert f"{len(val)} documents held out" in summary.line()
+    assert summary.facts()["val"]["documents"] == len(val)
+
+
+def test_the_manifest_describes_the_files(corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build.LineFiles.__init__, "__defaults__", (2000,))
+    manifest = make(corpus_folder, tmp_path).manifest
+    assert manifest == read_manifest(tmp_path)
+    assert len(manifest["files"]) > 3
+    for each in manifest["files"]:
+        assert file_hash(tmp_path / each["name"]) == each["hash"]
+    on_disk = {path.name for path in tmp_path.iterdir()} - {"texts"}
+    assert on_disk == {"manifest.json", "rejected.jsonl"} | {each["name"] for each in manifest["files"]}
+    assert manifest["clean"]["nfc"] >= 1
+    assert manifest["sources"]["."]["documents"] == 40
+
+
+def test_the_same_input_gives_the_same_bytes_whatever_the_paths(corpus_folder: Path, tmp_path: Path) -> None:
+    first = make(corpus_folder, tmp_path / "a")
+    again = make(corpus_folder, tmp_path / "b")
+    assert first == again
+    assert make(corpus_folder.rename(tmp_path / "moved"), tmp_path / "c").fingerprint == first.fingerprint
+    assert make(tmp_path / "moved", tmp_path / "d", seed=2).fingerprint != first.fingerprint
+
+
+def test_building_again_replaces_what_was_there(corpus_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make(corpus_folder, out)
+    for stale in ("train-00007.jsonl", ".gathered-00000.jsonl", ".train-00000.jsonl.1.part"):
+        (out / stale).write_text("stale")
+    make(corpus_folder, out)
+    assert {path.name for path in out.iterdir()} == {
+        "manifest.json",
+        "rejected.jsonl",
+        "train-00000.jsonl",
+        "val-00000.jsonl",
+    }
+
+
+def test_a_build_that_fails_leaves_no_manifest(
+    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(corpus_folder, tmp_path / "out")
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(build.LineFiles, "add", full)
+    with pytest.raises(DiskFault, match="No space left"):
+        make(corpus_folder, tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_an_output_that_is_a_file_is_a_fault(corpus_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(DiskFault, match="can not be written"):
+        make(corpus_folder, tmp_path / "out")
+
+
+def test_copies_are_dropped_or_kept_on_one_side(corpus_folder: Path, tmp_path: Path) -> None:
+    originals = sorted(corpus_folder.iterdir())
+    for path in originals:
+        (corpus_folder / f"z-{path.name}").write_text(path.read_text("utf-8").upper(), "utf-8")
+    summary = make(corpus_folder, tmp_path / "a")
+    assert summary.manifest["rejected"] == {"copy of another document": 40}
+    assert set(listed(tmp_path / "a")) == {f"z-{path.name}" for path in originals}
+    assert make(corpus_folder, tmp_path / "b", dedup=False, val_fraction=0.2).manifest["rejected"] == {}
+    train, val = ids(tmp_path / "b", "train"), ids(tmp_path / "b", "val")
+    assert len(train | val) == 80
+    assert all((path.name in val) == (f"z-{path.name}" in val) for path in originals)
+
+
+def test_a_single_book_is_cut_near_its_end(tmp_path: Path) -> None:
+    book = "\n\n".join(f"Paragraph {number} of the only book." for number in range(1000))
+    (tmp_path / "book.txt").write_text(book)
+    manifest = make(tmp_path / "book.txt", tmp_path / "out").manifest
+    (train,), (val,) = (list(read_split(tmp_path / "out", split)) for split in ("train", "val"))
+    assert train.text + val.text == book
+    assert train.text.endswith("\n\n")
+    assert manifest["held_out"]["cut_document"] == "book.txt"
+    assert manifest["held_out"]["reached"] == pytest.approx(0.05, abs=0.01)
+    assert manifest["splits"]["val"]["documents"] == 1
+
+
+def test_settings_reach_the_text(corpus_folder: Path, tmp_path: Path) -> None:
+    (corpus_folder / "short.txt").write_text("short")
+    (corpus_folder / "marked.txt").write_bytes(b"\xef\xbb\xbfA line that was marked,\r\nlong enough to stay here.\r\n")
+    make(corpus_folder, tmp_path / "a", min_chars=20, clean=[])
+    documents = {each.id: each for split in ("train", "val") for each in read_split(tmp_path / "a", split)}
+    assert documents["marked.txt"].text.count("\r\n") == 2
+    assert listed(tmp_path / "a") == {"short.txt": "too short: 5 of 20 characters"}
+    summary = make(corpus_folder, tmp_path / "b", max_documents=7)
+    assert sum(tally["documents"] for tally in summary.manifest["splits"].values()) == 7
+
+
+def test_generated_text(tmp_path: Path) -> None:
+    settings = CorpusSettings(generator="harbour", documents=60)
+    told: list[tuple[int, int | None]] = []
+    summary = build_corpus(settings, 3, tmp_path, lambda done, total: told.append((done, total)))
+    assert summary.manifest["sources"]["generated"]["documents"] + summary.manifest["rejected"].get(build.COPY, 0) == 60
+    assert told[-1][0] > 0
+
+
+def rejected_folder(folder: Path) -> None:
+    for number in range(3):
+        (folder / f"{number}.txt").write_bytes(b"\0" * 50)
+    (folder / "empty.txt").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "cause"),
+    [
+        (rejected_folder, "no document is left of 4; 3 of them: binary, not text (such as 0.txt: "),
+        (lambda folder: (folder / "a.txt").write_text(" \n"), "no document is left of 1; 1 of them: empty"),
+        (lambda folder: (folder / "a.png").write_text("x"), "not a format that is read here"),
+        (lambda folder: (folder / "a.txt").write_text("x"), "no text can be held out"),
+        (lambda folder: None, "there is no file in"),
+    ],
+)
+def test_nothing_left_is_a_fault_with_the_reason(prepare: Callable[[Path], object], cause: str, tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    prepare(folder)
+    with pytest.raises(DataFault) as caught:
+        make(folder, tmp_path / "out")
+    assert cause in caught.value.cause
+    assert "corpus.path" in caught.value.remedy
+    assert "\n" not in caught.value.cause
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_only_copies_of_one_text_can_not_be_split(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("the same text")
+    with pytest.raises(DataFault, match="no text can be held out"):
+        make(tmp_path, tmp_path / "out", dedup=False)
+
+
+@pytest.mark.timeout(30)
+def test_long_lines_and_spelled_out_special_tokens_pass_as_they_are(tmp_path: Path) -> None:
+    texts = {
+        "one line.txt": "word " * 200_000 + "end",
+        "equal.txt": "a" * 500_000,
+        "ünï/special.md": "<|bos|> is not <|eot|>, nor is <|assistant_start|>",
+    }
+    for name, text in texts.items():
+        path = tmp_path / "téxts and more" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    make(tmp_path / "téxts and more", tmp_path / "out")
+    documents = {each.id: each.text for split in ("train", "val") for each in read_split(tmp_path / "out", split)}
+    assert documents["ünï/special.md"] == texts["ünï/special.md"]
+    assert sum(len(text) for text in documents.values()) == sum(len(text) for text in texts.values())

@@ -1,0 +1,57 @@
+"""Real files, with all that real files have: marks, page breaks, licences, old encodings."""
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.base.records import Document
+from holdfast.text.build import build_corpus
+from holdfast.text.clean import STEPS, clean
+from holdfast.text.corpus import RejectedRow, read_conversations, read_split
+from holdfast.text.settings import CorpusSettings
+
+
+def corpus(path: Path, out: Path) -> dict[str, Document]:
+    build_corpus(CorpusSettings(path=str(path)), 1, out, lambda done, total: None)
+    return {each.id: each for split in ("train", "val") for each in read_split(out, split)}
+
+
+def test_raw_books_become_clean_ones(shared: Path, tmp_path: Path) -> None:
+    documents = corpus(shared / "data" / "fixtures" / "gutenberg_raw", tmp_path)
+    assert len(documents) == 10
+    assert documents["9198-8.txt"].meta["encoding"] == "cp1252"
+    assert documents["9198-h.htm"].meta["title"].startswith("The Complete Angler")
+    for document in documents.values():
+        assert "project gutenberg" not in document.text.lower(), document.id
+        assert not set("\r\0\f\ufeff") & set(document.text), document.id
+        assert clean(document.text) == document.text
+        everything = clean(document.text, tuple(STEPS))
+        assert clean(everything, tuple(STEPS)) == everything
+
+
+def test_an_unwrapped_novel_says_the_same_words(shared: Path) -> None:
+    path = shared / "data" / "fixtures" / "near_duplicates" / "litbank_113_the_secret_garden.txt"
+    text = clean(path.read_text("utf-8"))
+    unwrapped = clean(text, ("unwrap",))
+    assert unwrapped.split() == text.split()
+    assert unwrapped.count("\n") < 0.7 * text.count("\n")
+
+
+def test_marks_and_empty_files(shared: Path, tmp_path: Path) -> None:
+    documents = corpus(shared / "data" / "fixtures" / "encodings", tmp_path)
+    assert set(documents) == {"bom_crlf_formfeed_novel_head.txt", "latin1_iso8859_angler_head.txt"}
+
+
+def test_chats_as_they_are_published(shared: Path) -> None:
+    found = list(read_conversations(shared / "data" / "chat" / "topical_chat_messages.jsonl.xz"))
+    assert len(found) == 1617
+    assert not [each for each in found if isinstance(each, RejectedRow)]
+
+
+@pytest.mark.slow
+def test_a_library_of_four_centuries(shared: Path, tmp_path: Path) -> None:
+    summary = build_corpus(CorpusSettings(path=str(shared / "data" / "history")), 1, tmp_path, lambda done, total: None)
+    train, val = (summary.manifest["splits"][split] for split in ("train", "val"))
+    assert train["documents"] + val["documents"] == 422
+    assert val["bytes"] / (train["bytes"] + val["bytes"]) == pytest.approx(0.05, abs=0.01)
+    assert not summary.manifest["rejected"]
