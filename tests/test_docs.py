@@ -19,7 +19,8 @@ LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 FENCE = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What makes a documented run short; later words win over earlier ones.
 SHORT = (
-    "pretrain.steps=4 sft.steps=4 sft.conversations=200 corpus.max_documents=60 corpus.documents=200 model.num_layers=1 "
+    "pretrain.steps=4 sft.steps=4 sft.conversations=200 corpus.max_documents=60 model.num_layers=1 "
+    "corpus.documents=200 "
     "pretrain.batch_tokens=1024 sft.batch_tokens=1024 tokenizer.vocab_size=384 evaluate.questions=4 "
     "evaluate.bits_per_byte_tokens=2000 evaluate.max_tokens=8 pretrain.eval_tokens=2000 sft.eval_tokens=2000"
 )

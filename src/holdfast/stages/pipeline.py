@@ -84,7 +84,7 @@ def _result(folder: Path) -> str:
 @contextmanager
 def _opened(resolved: Resolved, run_dir: Path, stop: StopFlag, quiet: bool) -> Iterator[Run]:
     journal = Journal.open(run_dir / JOURNAL)
-    sinks = watchers(run_dir, journal, resolved.recipe.pretrain.log_steps, quiet)
+    sinks = watchers(run_dir, journal, quiet)
     context = Run(run_dir, resolved.recipe, journal, sinks, stop, quiet, time.monotonic())
     try:
         context.record("event", event="start", incarnation=journal.incarnation)

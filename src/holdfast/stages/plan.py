@@ -124,7 +124,7 @@ def _memory(recipe: Recipe, config: Config, plan: Plan) -> None:
     available = psutil.virtual_memory().available
     if plan.memory_bytes["total"] > available:
         plan.problem(
-            f"training takes about {_gigabytes(plan.memory_bytes['total'])}, {_gigabytes(available)} of memory are free",
+            f"training takes {_gigabytes(plan.memory_bytes['total'])} of memory, {_gigabytes(available)} are free",
             "set pretrain.micro_batch_rows lower, or choose a smaller model.size",
         )
 

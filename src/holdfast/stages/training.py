@@ -37,6 +37,7 @@ from holdfast.vault.store import Vault
 from holdfast.vault.verify import digests
 
 CHECKPOINTS = "checkpoints"
+WORTHWHILE_EPOCHS = 4  # repeating data is almost as good as new data up to here (Muennighoff et al. 2023)
 PROBE_STEPS = 6
 PROBE_WARMUP = 2  # the first steps pay for memory that later ones reuse
 
@@ -69,11 +70,19 @@ def learn(run: Run, lesson: Lesson) -> dict[str, Any]:
         steps=lambda chosen: _length(run, lesson, device, chosen),
     )
     run.say(f"{lesson.name}: {parameters(lesson.config):,} parameters, {horizon.origin}, {horizon.precision}")
+    _warn_of_repetition(run, lesson, horizon)
     state = _fresh_state(run, lesson, device, horizon.precision)
     vault = Vault(folder, run.journal.incarnation)
     _resume(run, state, vault)
     train(state, _training(run, lesson, state, vault, horizon))
     return _facts(lesson, state, vault, horizon)
+
+
+def _warn_of_repetition(run: Run, lesson: Lesson, horizon: Horizon) -> None:
+    """Say so when the same text is read so often that more of it would help more than more steps."""
+    epochs = horizon.total_steps * lesson.feed.rows / lesson.feed.rows_per_epoch
+    if epochs > WORTHWHILE_EPOCHS:
+        run.say(f"{lesson.name}: the text is read {epochs:.0f} times; beyond {WORTHWHILE_EPOCHS} more text helps more")
 
 
 def _fresh_state(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> RunState:

@@ -8,9 +8,9 @@ from holdfast.journal.journal import Journal
 from holdfast.journal.sinks import Fanout
 
 
-def watchers(run_dir: Path, journal: Journal, log_steps: int | None, quiet: bool) -> Fanout:
+def watchers(run_dir: Path, journal: Journal, quiet: bool) -> Fanout:
     """The sinks of a run that is about to start. Imported late: TensorBoard is slow to load and not always wanted."""
     from holdfast.journal.sinks.console import Console
     from holdfast.journal.sinks.tensorboard import TensorBoard
 
-    return Fanout([Console(quiet=quiet, every_steps=log_steps), TensorBoard(run_dir)], tell=journal.append)
+    return Fanout([Console(quiet=quiet), TensorBoard(run_dir)], tell=journal.append)
