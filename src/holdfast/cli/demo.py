@@ -15,7 +15,7 @@ from holdfast.cli.runs import Overrides, RunDir, opened
 # Names, things and sums that no training text of their kind held: remembering, reading, spelling, knowing, counting.
 CONVERSATIONS = (
     ("Hello, I am Brika. I am looking for Yoren.", "What am I called?", "Who should I find?"),
-    ("Ulis lost a ladder near the mill. Luley dropped a coat at the old well. Where was the ladder lost?",),
+    ("Ulis waits at the mill. Luley went to the old well. Where can I find Ulis?", "Who is at the old well?"),
     ("How do you spell pebble?",),
     ("Which ship has green sails?",),
     ("What is 47 plus 46?",),

@@ -14,6 +14,8 @@ from holdfast.base.faults import ExitCode, Fault, Stopped
 from holdfast.cli import chat, ckpt, corpus, crash, demo, export, models, plan, recipes, report, run, sample, status
 from holdfast.cli.screen import show_fault
 
+SPINS = 5_000  # measured: no slower than spinning for ever on a quiet machine
+
 
 class Verbs(TyperGroup):
     """The verbs, with an interrupt turned into the exit code that says so."""
@@ -75,6 +77,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _share_the_cores() -> None:
-    """Let waiting threads sleep, not spin. Threads that spin keep the core from the one they wait for as soon as
-    anything else runs on the machine; then training is ten times slower. Read when torch is loaded, so set before."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    """Let waiting threads spin for microseconds only, then sleep. By default they spin for long, which keeps the core
+    from the very thread they wait for as soon as anything else runs on the machine; training is then ten times slower.
+    Sleeping at once would cost a third where nothing else runs. Read when torch is loaded, so set before."""
+    os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))

@@ -12,6 +12,7 @@ from holdfast.base.faults import DataFault
 from holdfast.base.files import atomic_writer, read_json, write_json
 from holdfast.base.records import Conversation
 from holdfast.feed.write import ShardWriter, ids_dtype
+from holdfast.journal.sinks.bars import Progress
 from holdfast.stages.settings import SftSettings
 from holdfast.text import harbour
 from holdfast.text.corpus import RejectedRow, read_conversations, split_conversations
@@ -25,7 +26,7 @@ FEWEST_HELD_OUT = 400
 
 
 def prepare(
-    settings: SftSettings, seed: int, folder: Path, tokenizer: Tokenizer, context_length: int
+    settings: SftSettings, seed: int, folder: Path, tokenizer: Tokenizer, context_length: int, progress: Progress
 ) -> dict[str, Any]:
     """Write `folder/train`, `folder/val` (shards) and `folder/heldout.jsonl`; returns counts, stored last.
 
@@ -38,7 +39,7 @@ def prepare(
     train, held_out, rejected = gather(settings, seed)
     limit = context_length + 1  # the last token of a row is only ever a target
     counts: dict[str, Any] = {
-        "train": _write(train, folder / "train", tokenizer, limit, rejected),
+        "train": _write(_counted(train, progress), folder / "train", tokenizer, limit, rejected),
         "heldout": _write(_kept(held_out, folder / HELD_OUT), folder / "val", tokenizer, limit, rejected),
     }
     counts |= {"rejected": dict(rejected.most_common())}
@@ -62,6 +63,12 @@ def gather(settings: SftSettings, seed: int) -> tuple[Iterable[Conversation], It
     rejected.update(row.reason for row in rows if isinstance(row, RejectedRow))
     train, held_out_rows = split_conversations([row for row in rows if isinstance(row, Conversation)], seed)
     return train, held_out_rows, rejected
+
+
+def _counted(conversations: Iterable[Conversation], progress: Progress) -> Iterator[Conversation]:
+    for count, conversation in enumerate(conversations, 1):
+        progress(count, None)
+        yield conversation
 
 
 def _kept(conversations: Iterable[Conversation], path: Path) -> Iterator[Conversation]:

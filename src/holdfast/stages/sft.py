@@ -7,12 +7,14 @@ from typing import Any
 
 from torch import nn
 
+from holdfast.journal.sinks.bars import progress_bar
 from holdfast.model.config import config_from_dict
 from holdfast.stages import assemble, chats
 from holdfast.stages.recipe import Recipe, identity
 from holdfast.stages.run import Run
 from holdfast.stages.stage import Stage
 from holdfast.stages.training import CHECKPOINTS, Lesson, learn
+from holdfast.text import harbour
 from holdfast.text.sources import content_fingerprint
 from holdfast.tokenizer import store
 from holdfast.vault.store import Vault
@@ -25,7 +27,7 @@ def settings(recipe: Recipe) -> Mapping[str, Any]:
     """How it is trained, and what the chat files hold right now."""
     return {
         "sft": identity(recipe.sft),
-        "chats": None if recipe.sft.path is None else content_fingerprint(recipe.sft.path),
+        "chats": harbour.fingerprint() if recipe.sft.path is None else content_fingerprint(recipe.sft.path),
         "seed": recipe.seed,
         "precision": recipe.precision,
         "budget": None if recipe.sft.horizons() else recipe.budget,
@@ -40,7 +42,8 @@ def work(run: Run) -> Mapping[str, Any]:
     base = base_vault.newest_valid()
     assert base is not None, "pretrain is done, so it has a checkpoint"
     config = config_from_dict(base.manifest.model)  # the network is what was trained, whatever the recipe says now
-    counts = chats.prepare(recipe.sft, recipe.seed, folder / TOKENS, tokenizer, config.context_length)
+    with progress_bar("chats", quiet=run.quiet) as progress:
+        counts = chats.prepare(recipe.sft, recipe.seed, folder / TOKENS, tokenizer, config.context_length, progress)
     run.say(_line(counts))
     feed, held_out = assemble.feeds(folder / TOKENS, recipe.sft, config.context_length, recipe.seed, tokenizer)
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from holdfast.base.files import fingerprint as hash_of
 from holdfast.base.records import Conversation, Document
 from holdfast.text.harbour.chats import FAMILIES, conversation
 from holdfast.text.harbour.lexicon import Split
 from holdfast.text.harbour.stories import document
 
-__all__ = ["FAMILIES", "conversations", "documents"]
+__all__ = ["FAMILIES", "conversations", "documents", "fingerprint"]
+
+SAMPLE = 100
 
 
 def documents(count: int, seed: int) -> Iterator[Document]:
@@ -24,3 +27,9 @@ def documents(count: int, seed: int) -> Iterator[Document]:
 def conversations(count: int, seed: int, split: Split) -> Iterator[Conversation]:
     """`count` chats of one side of the split, each with `family`, `answer` and `chance` in its meta."""
     return (conversation(index, seed, split) for index in range(count))
+
+
+def fingerprint() -> str:
+    """Changes when what is made here changes: a hash of the first texts and chats of a fixed seed."""
+    chats = [[*chat.messages] for chat in conversations(SAMPLE, 0, "train")]
+    return hash_of([[text.text for text in documents(SAMPLE, 0)], chats])

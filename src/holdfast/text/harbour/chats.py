@@ -19,25 +19,7 @@ Turns = list[Ask]
 def _stated(rng: random.Random, split: Split) -> Turns:
     """Facts in the first message; one to three questions about them."""
     scene = scenes.scene(rng, split)
-    return _after(scene.told(rng), scene.questions(rng, 3))
-
-
-def _unknown(rng: random.Random, split: Split) -> Turns:
-    """What the message does not say, at times after what it says; or what lies beyond the harbour."""
-    if rng.random() < 0.4:
-        return [manners.beyond(rng, split)]
-    scene = scenes.scene(rng, split)
-    before = scene.questions(rng, 1) if rng.random() < 0.5 else []
-    return _after(scene.told(rng), [*before, rng.choice(scene.unknown)])
-
-
-def _comparison(rng: random.Random, split: Split) -> Turns:
-    """Two amounts, the larger or the smaller asked for; at times another two after it."""
-    turns: Turns = []
-    for _ in range(rng.choice((1, 2))):
-        scene = scenes.comparison(rng, split)
-        turns.extend(_after(scene.told(rng), scene.questions(rng, 1)))
-    return turns
+    return _after(scene.told(rng), scene.questions(rng, rng.choice((1, 2, 3, 3))))
 
 
 def _after(told: str, asks: Turns) -> Turns:
@@ -57,7 +39,7 @@ _NAME = (("What is my name?", "Who am I?", "Do you know my name?", "What am I ca
 
 def _memory(rng: random.Random, split: Split) -> Turns:
     """The user says who they are and something about themselves, and asks for it later."""
-    name, friend = rng.sample(lexicon.people(split), 2)
+    name, friend = lexicon.company(rng, split, 2)
     slots = {
         "name": name,
         "friend": friend,
@@ -95,17 +77,22 @@ def _single(ask: Callable[[random.Random, Split], Ask], most: int) -> Callable[[
     return turns
 
 
+def _manners(rng: random.Random, split: Split) -> Turns:
+    """Small talk, or a question about what lies beyond the harbour."""
+    if rng.random() < 0.4:
+        return [manners.beyond(rng, split)]
+    return [manners.smalltalk(rng, split) for _ in range(rng.randint(1, 2))]
+
+
 # Family -> (share of the conversations, how its turns are made).
 _FAMILIES: dict[str, tuple[float, Callable[[random.Random, Split], Turns]]] = {
-    "stated": (0.24, _stated),
-    "unknown": (0.10, _unknown),
-    "memory": (0.10, _memory),
-    "world": (0.18, _world),
-    "spelling": (0.08, _single(lessons.spelling, 3)),
-    "counting": (0.08, _single(lessons.counting, 2)),
-    "sums": (0.10, _single(lessons.sums, 3)),
-    "comparison": (0.06, _comparison),
-    "manners": (0.06, _single(manners.smalltalk, 2)),
+    "stated": (0.36, _stated),
+    "memory": (0.09, _memory),
+    "world": (0.14, _world),
+    "spelling": (0.12, _single(lessons.spelling, 3)),
+    "counting": (0.12, _single(lessons.counting, 2)),
+    "sums": (0.12, _single(lessons.sums, 3)),
+    "manners": (0.05, _manners),
 }
 FAMILIES: tuple[str, ...] = tuple(_FAMILIES)
 

@@ -64,7 +64,14 @@ def counting(rng: random.Random, split: Split) -> Ask:
 
 
 def _word(rng: random.Random, split: Split) -> str:
-    return rng.choice(lexicon.words(split) if rng.random() < 0.6 else lexicon.people(split))
+    """A word or a name; in training as often a word that only sailors use, so that no letter is always seen in the
+    same company."""
+    kind = rng.random()
+    if kind < 0.3:
+        return rng.choice(lexicon.people(split))
+    if kind < 0.6 and split == "train":
+        return lexicon.sailors_word(rng)
+    return rng.choice(lexicon.words(split))
 
 
 @cache
@@ -75,14 +82,19 @@ def _commonest_length_share(split: Split) -> float:
 
 @cache
 def _pairs(split: Split) -> tuple[tuple[int, int], ...]:
-    """Pairs of addends; a pair and its mirror image fall on one side of the split."""
+    """Pairs of addends; a pair and its mirror image fall on one side of the split. Pairs of single digits are all on
+    the training side: they are what every longer sum is worked out with."""
     numbers = range(1, LARGEST_ADDEND + 1)
-    wanted = split == "heldout"
-    return tuple((m, n) for m in numbers for n in numbers if is_heldout("sum", min(m, n), max(m, n)) == wanted)
+    return tuple((m, n) for m in numbers for n in numbers if _is_heldout_pair(m, n) == (split == "heldout"))
+
+
+def _is_heldout_pair(m: int, n: int) -> bool:
+    return max(m, n) > 9 and is_heldout("sum", min(m, n), max(m, n))
 
 
 def sums(rng: random.Random, split: Split) -> Ask:
-    """An addition or the subtraction that undoes it; held-out pairs of addends occur in no training sum of either."""
+    """An addition or the subtraction that undoes it, worked out digit by digit as on a slate; held-out pairs of
+    addends occur in no training sum of either."""
     m, n = rng.choice(_pairs(split))
     slots = {
         "name": rng.choice(lexicon.people(split)),
@@ -92,5 +104,22 @@ def sums(rng: random.Random, split: Split) -> Ask:
     # The commonest result is one of about as many as there are addends.
     chance = 1 / LARGEST_ADDEND
     if rng.random() < 0.6:
-        return Ask(rng.choice(_ADD).format(m=m, n=n, **slots), f"{m} + {n} = {m + n}.", chance)
-    return Ask(rng.choice(_SUBTRACT).format(m=m + n, n=n, **slots), f"{m + n} - {n} = {m}.", chance)
+        return Ask(rng.choice(_ADD).format(m=m, n=n, **slots), added(m, n), chance)
+    return Ask(rng.choice(_SUBTRACT).format(m=m + n, n=n, **slots), subtracted(m + n, n), chance)
+
+
+def added(m: int, n: int) -> str:
+    """The ones, the tens with what is carried, the sum: 9 + 2 = 11, 1 + 3 + 1 = 5: 51."""
+    ones = m % 10 + n % 10
+    carried = " + 1" if ones > 9 else ""
+    tens = m // 10 + n // 10 + ones // 10
+    return f"{m % 10} + {n % 10} = {ones}, {m // 10} + {n // 10}{carried} = {tens}: {m + n}."
+
+
+def subtracted(m: int, n: int) -> str:
+    """The ones, with a ten borrowed where they fall short, the tens, the rest: 12 - 7 = 5, 4 - 1 - 1 = 2: 25."""
+    short = m % 10 < n % 10
+    ones = m % 10 + (10 if short else 0)
+    borrowed = " - 1" if short else ""
+    tens = m // 10 - n // 10 - short
+    return f"{ones} - {n % 10} = {ones - n % 10}, {m // 10} - {n // 10}{borrowed} = {tens}: {m - n}."

@@ -101,6 +101,24 @@ def people(split: Split) -> tuple[str, ...]:
     return of_split("person", [head + tail for head in _HEADS.split() for tail in _TAILS.split()], split)
 
 
+def company(rng: random.Random, split: Split, count: int) -> list[str]:
+    """`count` people who begin differently, as a storyteller picks them so that nobody mixes them up."""
+    chosen: list[str] = []
+    for head in rng.sample(_HEADS.split(), len(_HEADS.split())):
+        if names := _by_head(split)[head]:
+            chosen.append(rng.choice(names))
+        if len(chosen) == count:
+            break
+    return chosen
+
+
+@cache
+def _by_head(split: Split) -> dict[str, list[str]]:
+    return {
+        head: [name for name in people(split) if name.removeprefix(head) in _TAILS.split()] for head in _HEADS.split()
+    }
+
+
 @cache
 def ships(split: Split) -> tuple[str, ...]:
     """Names of visiting ships, without the article."""
@@ -112,6 +130,15 @@ def ships(split: Split) -> tuple[str, ...]:
 def words(split: Split) -> tuple[str, ...]:
     """Words to spell and to count the letters of."""
     return of_split("word", sorted(set(_WORDS.split())), split)
+
+
+def sailors_word(rng: random.Random) -> str:
+    """The beginning of one word and the end of another, both from the training side: lan-ket, mar-tern."""
+    while True:
+        first, second = rng.choice(words("train")), rng.choice(words("train"))
+        blend = first[: rng.randint(2, len(first) - 1)] + second[rng.randint(1, len(second) - 2) :]
+        if 3 <= len(blend) <= 9 and not is_heldout("word", blend):
+            return blend
 
 
 def draw(*key: object) -> random.Random:

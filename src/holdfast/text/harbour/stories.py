@@ -65,7 +65,9 @@ def _exchange(rng: random.Random, asks: list[Ask]) -> str:
 
 def _story(rng: random.Random) -> str:
     scene = scenes.scene(rng, "train")
-    return f"{_sky(rng)} {scene.told(rng)}\n{_exchange(rng, scene.questions(rng, 3))}\n{rng.choice(_ENDS)}"
+    opening = f"{_sky(rng)} " if rng.random() < 0.5 else ""
+    ending = f"\n{rng.choice(_ENDS)}" if rng.random() < 0.5 else ""
+    return f"{opening}{scene.told(rng)}\n{_exchange(rng, scene.questions(rng, 3))}{ending}"
 
 
 def _diary(rng: random.Random) -> str:
@@ -80,10 +82,8 @@ def _diary(rng: random.Random) -> str:
 
 
 def _ledger(rng: random.Random) -> str:
-    compared = scenes.comparison(rng, "train")
-    sums = [lessons.sums(rng, "train") for _ in range(3)]
-    lines = "\n".join(f"{ask.question} {ask.reply}" for ask in (*compared.asks[0], *sums))
-    return f"Ledger of {rng.choice(lexicon.DAYS)}. {compared.sentences[0]}\n{lines}"
+    sums = [lessons.sums(rng, "train") for _ in range(4)]
+    return "\n".join([f"Ledger of {rng.choice(lexicon.DAYS)}.", *(f"{ask.question} {ask.reply}" for ask in sums)])
 
 
 def _lesson(rng: random.Random) -> str:
@@ -98,12 +98,27 @@ def _town(rng: random.Random) -> str:
     return f"What everyone knows in {world.TOWN}. {' '.join(told)}\n{answers}"
 
 
+def _slate(rng: random.Random) -> str:
+    """The slate of the harbour office: who belongs to what, and quick questions about it both ways. Hardly anything
+    else in it has to be learnt than to look back, which is what all answers from a prompt are made of."""
+    count = rng.randint(2, 4)
+    left = lexicon.company(rng, "train", count) if rng.random() < 0.6 else rng.sample(lexicon.ships("train"), count)
+    numbers = [str(number) for number in rng.sample(range(10, 100), count)]
+    right = rng.choice((rng.sample(lexicon.PLACES, count), rng.sample(lexicon.CARGOES, count), numbers))
+    rows = list(zip(left, right, strict=True))
+    both_ways = rows + [(b, a) for a, b in rows]
+    asked = [pair for _ in range(3) for pair in rng.sample(both_ways, len(both_ways))]
+    told = ", ".join(f"{a} {b}" for a, b in rows)
+    return f"On the slate: {told}.\n" + " ".join(f"{a}? {b}." for a, b in asked[:9])
+
+
 _KINDS: dict[str, tuple[float, Callable[[random.Random], str]]] = {
-    "story": (0.40, _story),
-    "diary": (0.10, _diary),
-    "ledger": (0.18, _ledger),
-    "lesson": (0.14, _lesson),
-    "town": (0.18, _town),
+    "slate": (0.35, _slate),
+    "story": (0.25, _story),
+    "diary": (0.05, _diary),
+    "ledger": (0.14, _ledger),
+    "lesson": (0.12, _lesson),
+    "town": (0.09, _town),
 }
 
 

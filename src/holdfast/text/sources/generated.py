@@ -19,5 +19,5 @@ def documents(settings: CorpusSettings, seed: int, meter: Meter) -> Iterator[Doc
 
 
 def fingerprint(settings: CorpusSettings) -> str:
-    """The generator's name: what else it depends on is in the settings and the seed."""
-    return str(settings.generator)
+    """The generator's name and a hash of what it makes; the rest it depends on is in the settings and the seed."""
+    return f"{settings.generator} {harbour.fingerprint()}"
