@@ -154,3 +154,9 @@ def test_the_fingerprint_is_of_what_is_made(monkeypatch: pytest.MonkeyPatch) -> 
     assert harbour.fingerprint() == before
     monkeypatch.setattr(lexicon, "DAYS", lexicon.DAYS[::-1])
     assert harbour.fingerprint() != before
+
+
+def test_chats_are_short_enough_for_a_small_context() -> None:
+    """What does not fit is marked as wrong, however well a model knows it; 128 tokens are about this many letters."""
+    chats = harbour.conversations(2 * MANY, 3, "heldout")
+    assert max(sum(len(message.content) for message in chat.messages) for chat in chats) < 260

@@ -54,7 +54,7 @@ def _memory(rng: random.Random, split: Split) -> Turns:
     own = Ask(rng.choice(questions), reply.format(**slots), 1 / len(lexicon.COLOURS))
     named = Ask(rng.choice(_NAME[0]), _NAME[1].format(**slots), 0.0)
     turns = [opening, *rng.sample((own, named), rng.choice((1, 2)))]
-    if rng.random() < 0.3:
+    if len(turns) == 2 and rng.random() < 0.4:
         turns.insert(1, manners.courtesy(rng, split))
     return turns
 
@@ -91,7 +91,7 @@ _FAMILIES: dict[str, tuple[float, Callable[[random.Random, Split], Turns]]] = {
     "world": (0.14, _world),
     "spelling": (0.12, _single(lessons.spelling, 3)),
     "counting": (0.12, _single(lessons.counting, 2)),
-    "sums": (0.12, _single(lessons.sums, 3)),
+    "sums": (0.12, _single(lessons.sums, 2)),
     "manners": (0.05, _manners),
 }
 FAMILIES: tuple[str, ...] = tuple(_FAMILIES)
