@@ -62,9 +62,7 @@ def main(words: list[str]) -> None:
             "help_seconds": [help_seconds() for _ in range(ROUNDS)],
             "first_step_seconds": [first_step_seconds(words, run_dir) for _ in range(ROUNDS)],
         }
-    recipe = [
-        word if "path=" not in word else word.split("=")[0] for word in words
-    ]  # where texts lie is nobody's concern
+    recipe = [word if "path=" not in word else word.split("=")[0] for word in words]
     result = {
         "recipe": recipe,
         "environment": environment(),
