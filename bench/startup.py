@@ -1,4 +1,4 @@
-"""How long it takes until something happens: `holdfast --help`, and the first training step of a run whose data is made.
+"""How long until something happens: `holdfast --help`, and the first training step of a run whose data is made.
 
 python bench/startup.py RECIPE [SETTING=VALUE ...]    writes bench/results/startup.json
 
