@@ -46,7 +46,10 @@ def start(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str,
 
 
 def run(capsys: pytest.CaptureFixture[str], run_dir: Path, *words: object) -> tuple[int, str, str]:
-    return start(capsys, "run", "smoke", "--run-dir", run_dir, *TINY, *words)
+    """A run with the tiny settings, but for those that `words` give."""
+    given = {str(word).split("=")[0] for word in words}
+    rest = [word for word in TINY if word.split("=")[0] not in given]
+    return start(capsys, "run", "smoke", "--run-dir", run_dir, *rest, *words)
 
 
 def says(err: str, cause: str) -> None:
@@ -136,9 +139,7 @@ def test_a_corpus_smaller_than_one_batch_still_trains(capsys: pytest.CaptureFixt
 def test_a_setting_that_can_not_be_is_refused_before_anything_is_written(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, texts: Path, words: list[str], cause: str
 ) -> None:
-    overridden = {word.split("=")[0] for word in words}
-    rest = [word for word in TINY if word.split("=")[0] not in overridden]
-    code, _, err = start(capsys, "run", "smoke", "--run-dir", tmp_path / "run", f"corpus.path={texts}", *rest, *words)
+    code, _, err = run(capsys, tmp_path / "run", f"corpus.path={texts}", *words)
     assert code == ExitCode.USAGE
     assert cause in err
     assert not (tmp_path / "run").exists()
@@ -209,22 +210,27 @@ def test_a_run_directory_that_can_not_be_one(capsys: pytest.CaptureFixture[str],
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte and a half, where the machine lets us mount one."""
+    """A file system of eight megabytes, where the machine lets us mount one."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", place], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], capture_output=True)
     if mounted.returncode:
         pytest.skip("mounting a small file system takes rights that are not here")
     yield place
-    subprocess.run(["umount", place], check=True)
+    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def test_a_full_disk_is_told_and_what_was_saved_stays(
     capsys: pytest.CaptureFixture[str], small_disk: Path, texts: Path
 ) -> None:
-    words = [f"corpus.path={texts}", "model.hidden_size=64", "pretrain.steps=40", "pretrain.save_steps=1"]
-    rest = [word for word in TINY if word.split("=")[0] not in {each.split("=")[0] for each in words}]
-    code, _, err = start(capsys, "run", "smoke", "--run-dir", small_disk / "run", *rest, *words, "pretrain.keep=30")
+    words = [
+        f"corpus.path={texts}",
+        "model.hidden_size=64",
+        "pretrain.steps=40",
+        "pretrain.save_steps=1",
+        "pretrain.keep=30",
+    ]
+    code, _, err = run(capsys, small_disk / "run", *words)
     assert code == ExitCode.DISK
     says(err, "")
     kept = sorted((small_disk / "run").glob("pretrain/checkpoints/step-*"))

@@ -1,8 +1,7 @@
 """Small things that happened, each with what can be asked about it. Stories tell them; chats state them and ask.
 
-A scene holds one happening, or two of one kind with different people, so that a reply must pick the right one: the
-chance of a guesser who knows every format is then one in two. Nothing in a scene is true of the town;
-all that is needed to answer stands in its sentences.
+A scene holds one happening or two, of different people; a reply must pick the right one and copy it out. Nothing in a
+scene is true of the town; all that is needed to answer stands in its sentences.
 """
 
 from __future__ import annotations
@@ -79,19 +78,24 @@ _BELONGS = (
         ("What colour is the {thing}?", "The {thing} is {colour}."),
     ),
 )
+ALIKE = 0.25  # how often two happenings are of one kind
 _KINDS = (_WHERE, _ARRIVAL, _VISIT, _BELONGS)
 
 
 def scene(rng: random.Random, split: Split) -> Scene:
-    """One scene of any kind."""
-    sentences, asks = rng.choice(_KINDS)
+    """One happening, or two: mostly of different kinds, at times of the same kind and then to be told apart."""
     count = rng.choice((1, 2, 2))
+    alike = count == 2 and rng.random() < ALIKE
+    kinds = [rng.choice(_KINDS)] * 2 if alike else rng.sample(_KINDS, count)
     slots = _slots(rng, split, count)
-    # Of a single happening the guesser still has to name a place, a day or a person out of many.
-    chance = 1 / count if count > 1 else 1 / len(lexicon.DAYS)
-    told = [rng.choice(sentences).format(**slot) for slot in slots]
-    known = tuple(tuple(Ask(q.format(**s), r.format(**s), chance) for q, r in asks) for s in slots)
-    return Scene(tuple(told), known)
+    # Two of a kind leave a choice of two; else the guesser has to name a person, a day or a thing out of many.
+    chance = 0.5 if alike else 1 / len(lexicon.DAYS)
+    told = [rng.choice(sentences).format(**slot) for (sentences, _), slot in zip(kinds, slots, strict=True)]
+    known = [
+        tuple(Ask(question.format(**slot), reply.format(**slot), chance) for question, reply in asks)
+        for (_, asks), slot in zip(kinds, slots, strict=True)
+    ]
+    return Scene(tuple(told), tuple(known))
 
 
 def _slots(rng: random.Random, split: Split, count: int) -> list[dict[str, str]]:
