@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +77,3 @@ def unbroken(trial: Trial, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = tmp_path_factory.mktemp("unbroken") / "run"
     trial.finish(run_dir)
     return run_dir
-
-
-Killer = Callable[[Path], None]

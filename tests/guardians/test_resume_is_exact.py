@@ -1,6 +1,7 @@
 """Killed anywhere, as often as you like, a run ends with the same bits as one that nobody disturbed."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from holdfast.base.faults import ExitCode
 from holdfast.journal.journal import lineage, read
 
-from .conftest import Trial, digests
+from .conftest import Trial, digests, holdfast
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +25,13 @@ def steps(run_dir: Path) -> list[tuple[Any, ...]]:
     kept = ("stage", "step", "loss", "grad_norm", "learning_rate", "tokens")
     records = lineage(read(run_dir / "journal"))
     return [tuple(record[key] for key in kept) for record in records if record["kind"] == "step"]
+
+
+def checkpoints(run_dir: Path) -> list[Path]:
+    """The committed checkpoints of pretraining, oldest first, while somebody else is writing more."""
+    folder = run_dir / "pretrain" / "checkpoints"
+    names = os.listdir(folder) if folder.exists() else []
+    return [folder / name for name in sorted(names) if name.startswith("step-")]
 
 
 def begun_training(run_dir: Path, process: Any) -> None:
@@ -62,22 +70,22 @@ def test_a_signal_saves_exits_75_and_loses_no_step(
 ) -> None:
     run_dir = tmp_path / "run"
     process = trial.start(run_dir)
-    while not list(run_dir.glob("pretrain/checkpoints/step-*")):
+    while not checkpoints(run_dir):
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(number)
     out, err = process.communicate(timeout=120)
     assert process.returncode == ExitCode.STOPPED, out + err
     stopped_at = steps(run_dir)[-1][1]
-    saved = max(path.name for path in run_dir.glob("*/checkpoints/step-*"))
-    assert saved.startswith(f"step-{stopped_at:08d}")
+    assert checkpoints(run_dir)[-1].name.startswith(f"step-{stopped_at:08d}")
     trial.finish(run_dir)
     assert digests(run_dir) == digests(unbroken)
 
 
 def test_a_finished_run_has_nothing_to_do(trial: Trial, unbroken: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in unbroken.rglob("*") if path.name != "lock"}
-    assert "nothing to do" in trial.finish(unbroken)
+    out, err = holdfast("run", str(unbroken)).communicate(timeout=120)
+    assert "nothing to do" in out, err
     after = {path: path.stat().st_mtime_ns for path in unbroken.rglob("*") if path.name != "lock"}
     changed = {path.name for path in after if before.get(path) != after[path]}
     assert changed <= {"recipe.yaml", unbroken.name}
@@ -88,12 +96,12 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(
 ) -> None:
     run_dir = tmp_path / "run"
     process = trial.start(run_dir)
-    while len(list(run_dir.glob("pretrain/checkpoints/step-*"))) < 2:
+    while len(checkpoints(run_dir)) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.kill()
     process.communicate()
-    newest = max(run_dir.glob("pretrain/checkpoints/step-*"))
+    newest = checkpoints(run_dir)[-1]
     weights = newest / "model.safetensors"
     damaged = bytearray(weights.read_bytes())
     damaged[len(damaged) // 2] ^= 1
