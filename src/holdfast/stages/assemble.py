@@ -27,7 +27,6 @@ def settle_machine(recipe: Recipe) -> torch.device:
     """Set the number of CPU threads and return the device to train on. Raises RecipeFault for one that is not here."""
     if recipe.threads is not None:  # else torch's own choice: OMP_NUM_THREADS, or one per core
         torch.set_num_threads(recipe.threads)
-    torch.set_flush_denormal(True)  # numbers too small to matter cost a hundred times a normal one on CPUs
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if recipe.device == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
