@@ -119,7 +119,8 @@ def _machine(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
         f"{report['environment']['torch']}"
         for report in reports.values()
     }
-    return [f"Recorded on {'; '.join(sorted(made_on))}, without a GPU."]
+    commits = ", ".join(f"`{name}` at {report['environment']['git_commit']}" for name, report in reports.items())
+    return [f"Recorded on {'; '.join(sorted(made_on))}, without a GPU: {commits}."]
 
 
 def _exchanges(report: Mapping[str, Any]) -> list[str]:

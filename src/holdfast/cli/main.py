@@ -79,5 +79,5 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _share_the_cores() -> None:
     """Let waiting threads spin for microseconds only, then sleep. By default they spin for long, which keeps the core
     from the very thread they wait for as soon as anything else runs on the machine; training is then ten times slower.
-    Sleeping at once would cost a third where nothing else runs. Read when torch is loaded, so set before."""
+    Sleeping at once would cost a quarter where nothing else runs. Read when torch is loaded, so set before."""
     os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))

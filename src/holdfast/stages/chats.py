@@ -84,7 +84,7 @@ def _write(
     conversations: Iterable[Conversation], out: Path, tokenizer: Tokenizer, limit: int, rejected: Counter[str]
 ) -> dict[str, int]:
     """Render into shards; what does not fit the context is shortened by whole turns, or skipped and counted."""
-    seen = text_bytes = 0
+    seen = kept = text_bytes = 0
     with ShardWriter(out, ids_dtype(tokenizer.vocab_size)) as writer:
         for conversation in conversations:
             seen += 1
@@ -92,9 +92,10 @@ def _write(
             if rendered is None:
                 rejected["longer than the context"] += 1
                 continue
+            kept += 1
             writer.add(*rendered)
             text_bytes += sum(len(message.content.encode("utf-8")) for message in conversation.messages)
-        if not writer.documents and not writer.tokens and seen == rejected["longer than the context"]:
+        if not kept:
             raise _nothing_left(out.name, seen, rejected)
         meta = {"tokenizer_fingerprint": tokenizer.fingerprint, "made_from": "conversations", "text_bytes": text_bytes}
         manifest = writer.close(meta)
