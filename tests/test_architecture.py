@@ -16,22 +16,24 @@ DOCUMENT = SOURCE.parent / "docs" / "explanation" / "how-it-is-built.md"
 
 MAY_IMPORT = {
     "base": set(),
+    "disk": {"base"},
     "model": set(),
     "optim": set(),
-    "text": {"base"},
-    "tokenizer": {"base"},
-    "vault": {"base"},
-    "feed": {"base"},
-    "journal": {"base"},
-    "train": {"base", "feed", "vault", "journal"},
-    "infer": {"base", "model", "tokenizer", "vault"},
-    "publish": {"base", "model", "tokenizer", "vault"},
-    "evals": {"base", "tokenizer", "feed", "infer"},
-    "stages": {"base", "model", "optim", "text", "tokenizer", "vault", "feed", "journal"}
+    "text": {"base", "disk"},
+    "tokenizer": {"base", "disk"},
+    "vault": {"base", "disk"},
+    "feed": {"base", "disk"},
+    "journal": {"base", "disk"},
+    "train": {"base", "disk", "feed", "vault", "journal"},
+    "infer": {"base", "disk", "model", "tokenizer", "vault"},
+    "publish": {"base", "disk", "model", "tokenizer", "vault"},
+    "evals": {"base", "disk", "tokenizer", "feed", "infer"},
+    "stages": {"base", "disk", "model", "optim", "text", "tokenizer", "vault", "feed", "journal"}
     | {"train", "infer", "publish", "evals"},
-    "cli": {"base", "stages", "evals", "infer", "publish", "journal"},
+    "launch": {"base", "disk", "stages"},
+    "cli": {"base", "disk", "stages", "launch", "evals", "infer", "publish", "journal"},
 }
-WITHOUT_TORCH = ("base", "text")
+WITHOUT_TORCH = ("base", "disk", "text")
 LIGHT_ENTRANCE = "holdfast.cli.main"
 NO_OWNER = {"utils", "util", "helpers", "helper", "common", "misc"}
 
@@ -120,7 +122,7 @@ def ours(module: str) -> Iterator[Import]:
 
 def test_no_way_of_importing_is_overlooked() -> None:
     source = """
-import holdfast.base.files as files, torch.nn
+import holdfast.disk.files as files, torch.nn
 from holdfast.base import records
 from ..base.faults import Fault
 if TYPE_CHECKING:
@@ -131,7 +133,7 @@ def late():
 """
     found = read_imports(ast.parse(source), PACKAGE / "evals" / "x.py", "holdfast.evals")
     assert {(each.target, each.line, each.at_load, each.type_only) for each in found} == {
-        ("holdfast.base.files", 2, True, False),
+        ("holdfast.disk.files", 2, True, False),
         ("torch.nn", 2, True, False),
         ("holdfast.base.records", 3, True, False),
         ("holdfast.base.faults", 4, True, False),

@@ -1,47 +1,44 @@
-"""The one small place where files are written so that a crash leaves either the old or the new, never half."""
+"""Whole files: written so that a crash leaves either the old or the new, never half; read strictly; hashed."""
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import xxhash
 
+from holdfast.disk import fileops
+
 CHUNK_BYTES = 4 * 1024 * 1024
-
-
-def fsync_directory(path: Path) -> None:
-    """Make renames and creations inside `path` survive a power loss."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def fsync_file(file: IO[Any]) -> None:
-    """Push a file object's bytes to the disk."""
-    file.flush()
-    os.fsync(file.fileno())
+LARGEST_JSON = 32 * 1024 * 1024  # a tokenizer of 200,000 tokens has 20 MB
+_BUFFER_BYTES = 1024 * 1024
 
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     """A binary file that appears under its name only when the block ends well: write aside, fsync, rename, fsync."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    fileops.make_directory(path.parent)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if aside.exists():  # left by a killed process that had the same number
+        fileops.unlink(aside)
     try:
-        with open(aside, "wb") as file:
+        raw = fileops.NewFile(aside)
+        with io.BufferedWriter(raw, _BUFFER_BYTES) as file:
             yield file
-            fsync_file(file)
-        os.replace(aside, path)
-        fsync_directory(path.parent)
+            file.flush()
+            raw.sync()
+        fileops.replace(aside, path)
+        fileops.sync_directory(path.parent)
     except BaseException:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            fileops.unlink(aside)
         raise
 
 
@@ -62,8 +59,23 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file of ours; a duplicate key or a NaN literal is an error, as nothing here writes one."""
-    return json.loads(path.read_text("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    """Parse a JSON file of ours; a duplicate key or a NaN literal is an error, as nothing here writes one.
+
+    Raises ValueError, and OSError, also for a pipe or a device that stands in the file's place.
+    """
+    with open(path, "rb", opener=_plain_only) as file:
+        content = file.read(LARGEST_JSON + 1)
+    if len(content) > LARGEST_JSON:
+        raise ValueError("too large for a file of ours")
+    return json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def _plain_only(path: str, flags: int) -> int:
+    handle = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is not a plain file", path)
+    return handle
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
