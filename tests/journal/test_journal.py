@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import random
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.base.faults import DiskFault
+from holdfast.disk import fileops
 from holdfast.journal.journal import Journal, Problem, lineage, read
 from holdfast.journal.lines import Record
+from tests.disk.watchers import Holding, Killed, Nth, Refusing
 
 
 def write(directory: Path, *losses: float) -> Path:
@@ -105,25 +110,147 @@ def test_a_field_can_not_take_the_journals_own_names(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_a_full_disk_is_told_and_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("torn", [0, 1, 30])
+def test_while_the_disk_refuses_lines_wait_and_nothing_is_called_durable(tmp_path: Path, torn: int) -> None:
     journal = Journal.open(tmp_path)
     journal.append("step", loss=1.0)
-    real = os.write
-
-    def short_then_full(handle: int, data: Any) -> int:
-        if len(data) <= 10:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(handle, data[: len(data) - 10])
-
-    monkeypatch.setattr(os, "write", short_then_full)
-    with pytest.raises(DiskFault, match="No space left"):
-        journal.append("step", loss=2.0)
-    monkeypatch.undo()
-    journal.append("step", loss=3.0)
+    disk = Refusing(tmp_path, torn=torn)
+    with fileops.watched(disk):
+        for loss in (2.0, 3.0):
+            journal.append("step", loss=loss)
+            assert journal.fault is not None
+            with pytest.raises(DiskFault, match="No space left"):
+                journal.commit()
+        assert losses(tmp_path) == [1.0]
+        disk.on = False
+        journal.commit()
+        assert journal.fault is None
+        assert losses(tmp_path) == [1.0, 2.0, 3.0]
+        journal.append("step", loss=4.0)
     journal.close()
     problems: list[Problem] = []
-    assert [(record["seq"], record["loss"]) for record in read(tmp_path, problems)] == [(0, 1.0), (1, 3.0)]
+    assert [(record["seq"], record["loss"]) for record in read(tmp_path, problems)] == [
+        (0, 1.0), (1, 2.0), (2, 3.0), (3, 4.0)
+    ]  # fmt: skip
     assert problems == []
+
+
+def test_what_waited_is_written_when_the_journal_is_closed(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    with fileops.watched(Refusing(tmp_path)):
+        journal.append("step", loss=1.0)
+    journal.close()
+    assert losses(tmp_path) == [1.0]
+
+
+def test_a_journal_that_waits_for_too_long_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.journal.journal._MOST_WAITING", 3)
+    journal = Journal.open(tmp_path)
+    with fileops.watched(Refusing(tmp_path)):
+        for loss in range(3):
+            journal.append("step", loss=float(loss))
+        with pytest.raises(DiskFault, match="No space left"):
+            journal.append("step", loss=3.0)
+    journal.close()
+    assert losses(tmp_path) == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_half_a_line_that_can_not_be_cut_off_costs_nothing_but_itself(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    journal.append("step", loss=1.0)
+    with fileops.watched(Refusing(tmp_path, ["write", "truncate"], torn=20)):
+        journal.append("step", loss=2.0)
+    journal.append("step", loss=3.0)
+    with fileops.watched(Refusing(tmp_path, ["write"], torn=25)):
+        journal.append("step", loss=4.0)  # cutting this one off must not cut into an earlier one
+    journal.append("step", loss=5.0)
+    journal.close()
+    problems: list[Problem] = []
+    assert [record["loss"] for record in read(tmp_path, problems)] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert [(problem.file, problem.line) for problem in problems] == [("00001.jsonl", 2)]
+
+
+class Moody:
+    """A disk with a script: for each operation whether it is refused, and how much of a write does not get through."""
+
+    def __init__(self, script: Iterable[tuple[bool, int]]) -> None:
+        self._script = iter(script)
+
+    def before(self, operation: fileops.Operation) -> None:
+        refused, missing = next(self._script, (False, 0))
+        if refused:
+            if operation.data is not None:
+                os.write(operation.handle, operation.data[: max(0, len(operation.data) - missing)])
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def after(self, operation: fileops.Operation) -> None:
+        pass
+
+
+def test_a_line_of_which_only_the_end_was_missing_is_not_read_twice(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    with fileops.watched(Moody([(True, 1), (True, 0)])):
+        journal.append("eval", loss=1.0)
+        journal.append("eval", loss=2.0)
+    journal.close()
+    assert losses(tmp_path) == [1.0, 2.0]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 150)), max_size=40), st.lists(st.booleans(), max_size=12))
+def test_however_the_disk_fails_what_was_committed_is_there_in_order(
+    tmp_path_factory: Any, script: list[tuple[bool, int]], commits: list[bool]
+) -> None:
+    directory = tmp_path_factory.mktemp("journal")
+    journal = Journal.open(directory)
+    with fileops.watched(Moody(script)):
+        for number, commit in enumerate(commits):
+            journal.append("step", loss=float(number))
+            if commit:
+                with suppress(DiskFault):
+                    journal.commit()
+                    assert losses(directory) == list(map(float, range(number + 1)))
+    journal.commit()
+    journal.close()
+    assert losses(directory) == list(map(float, range(len(commits))))
+
+
+def test_who_appends_does_not_wait_for_a_commit_that_waits_for_the_disk(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    journal.append("step", loss=1.0)
+    slow = Holding(tmp_path, ["sync"])
+    with fileops.watched(slow), ThreadPoolExecutor(1) as other:
+        commit = other.submit(journal.commit)
+        assert slow.reached.wait(60)
+        journal.append("step", loss=2.0)
+        assert losses(tmp_path) == [1.0, 2.0]
+        assert not commit.done()
+        slow.go.set()
+        commit.result()
+    journal.close()
+
+
+def test_killed_at_any_operation_what_was_committed_is_read_back(tmp_path: Path) -> None:
+    for number in range(1, 100):
+        directory, killing = tmp_path / str(number), Nth(number, Killed)
+        committed = 0
+        try:
+            with fileops.watched(killing):
+                journal = Journal.open(directory)
+                for count in range(1, 4):
+                    journal.append("step", loss=float(count))
+                    journal.commit()
+                    committed = count
+        except Killed:
+            again = Journal.open(directory)
+            again.append("step", loss=9.0)
+            again.close()
+            assert losses(directory) in (
+                [*map(float, range(1, count + 1)), 9.0] for count in (committed, committed + 1)
+            )
+            continue
+        break
+    assert number > 8
 
 
 def test_a_place_that_can_not_be_written_is_a_disk_fault(tmp_path: Path) -> None:
@@ -163,19 +290,52 @@ def test_steps_behind_the_checkpoint_are_taken_back() -> None:
     assert marks == ["first"] * 5 + ["second"] * 4
 
 
-def test_what_came_at_the_checkpoints_step_but_after_it_is_done_again() -> None:
+def test_at_the_very_step_of_the_resume_only_what_is_done_again_is_taken_back() -> None:
     story = Story()
     story.add("event", event="stage_start")
     story.steps(1, 4)
     story.add("eval", step=4, value=1.0)
+    story.add("decision", step=4, position=5, verdict="skip")
     story.add("checkpoint", step=4)
-    story.add("decision", step=4, verdict="skip")
-    story.add("eval", step=4, value=2.0)
-    story.add("event", event="resume", step=4)
-    story.add("decision", step=4, verdict="skip")
-    assert [(found["kind"], found.get("value")) for found in lineage(story.records)[5:]] == [
-        ("eval", 1.0), ("checkpoint", None), ("event", None), ("decision", None)
-    ]  # fmt: skip
+    story.add("decision", step=4, position=6, verdict="skip")
+    here = [("eval", 1.0), ("decision", 5), ("checkpoint", None)]
+    assert told(story, step=4, position=6, evaluated=4) == here, "the state has the evaluation and one skip behind it"
+    assert told(story, step=4, position=5, evaluated=4) == [here[0], here[2]]
+    assert told(story, step=4, position=6, evaluated=2) == here[1:], "saved before the evaluation, which comes again"
+    assert told(story, step=4, position=6, evaluated=None) == here[1:]
+    assert told(story, step=3, position=3, evaluated=3) == []
+
+
+def told(story: Story, **resume: Any) -> list[tuple[str, Any]]:
+    """What survives a resume of what came after the steps."""
+    records = [*story.records, {"seq": 99, "kind": "event", "event": "resume", "stage": "pretrain", **resume}]
+    kept = [record for record in lineage(records) if record["kind"] not in ("step", "event")]
+    return [(record["kind"], record.get("value", record.get("position"))) for record in kept]
+
+
+def test_a_resume_of_an_older_format_takes_back_what_it_can_be_sure_of() -> None:
+    story = Story()
+    story.steps(1, 4)
+    story.add("eval", step=4, value=1.0)
+    story.add("decision", step=4, position=5, verdict="skip")
+    story.add("eval", step=5, value=0.9)
+    assert told(story, step=4) == [("eval", 1.0), ("decision", 5)]
+
+
+def test_a_checkpoint_told_of_late_belongs_to_its_own_step() -> None:
+    story = Story()
+    story.add("event", event="stage_start")
+    story.steps(1, 6)
+    story.add("checkpoint", step=4, path="a")  # saved in the background meanwhile
+    story.steps(7, 9)
+    story.add("checkpoint", step=8, path="b")
+    story.add("event", event="resume", step=8, position=8, evaluated=None)
+    assert story.surviving() == list(range(1, 9))
+    assert story.surviving("checkpoint") == [4, 8]
+    story.steps(9, 9)
+    story.add("event", event="resume", step=4, position=4, evaluated=None)  # the newer one turned out to be damaged
+    assert story.surviving() == [1, 2, 3, 4]
+    assert story.surviving("checkpoint") == [4]
 
 
 def test_a_checkpoint_that_the_journal_does_not_know_still_counts() -> None:
@@ -235,3 +395,18 @@ def test_however_often_a_run_is_broken_off_its_lineage_counts_up_by_one(starts: 
     assert story.surviving("checkpoint") == list(range(4, reached + 1, 4))
     seqs = [found["seq"] for found in lineage(story.records)]
     assert seqs == sorted(set(seqs))
+
+
+def test_what_was_set_aside_and_came_back_is_in_the_line_again() -> None:
+    story = Story()
+    story.add("event", event="stage_start", fingerprint="first")
+    story.steps(1, 6)
+    story.add("event", event="stage_start", fingerprint="second")
+    story.steps(1, 3)
+    assert story.surviving() == [1, 2, 3]
+    story.add("event", event="stage_back", fingerprint="first")
+    assert story.surviving() == [1, 2, 3, 4, 5, 6]
+    story.add("event", event="stage_back", fingerprint="second")
+    assert story.surviving() == [1, 2, 3]
+    story.add("event", event="stage_back", fingerprint="unknown")
+    assert story.surviving() == []

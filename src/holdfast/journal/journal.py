@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,74 +19,103 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.base.faults import DiskFault
-from holdfast.base.files import fsync_directory
+from holdfast.disk import fileops
 from holdfast.journal.lines import OWN_FIELDS, Record, decode, encode
 
 _NAME = re.compile(r"\d{5,}\.jsonl")
 _LARGEST_LINE = 64 * 1024 * 1024
 _TAIL = 256 * 1024
-_sync_data = getattr(os, "fdatasync", os.fsync)
+_MOST_WAITING = 100_000
 
 
 class Journal:
     """The journal of a run that is under way. Opened by `Journal.open`, by one process at a time.
 
+    While the disk refuses, lines wait in memory and training goes on: `commit`, which comes before every checkpoint,
+    does not return before they are on the disk, so no state is ever saved whose history is not.
+
     incarnation: which start of the run this is, counted from 1.
+    fault:       what the disk says, as long as lines wait.
     """
 
     def __init__(self, path: Path, incarnation: int, seq: int) -> None:
         self.path = path
         self.incarnation = incarnation
+        self.fault: DiskFault | None = None
         self._seq = seq
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._file = fileops.NewFile(path, append=True)
         self._size = 0
+        self._waiting: list[bytes] = []
+        self._lock = threading.Lock()  # a save in the background commits while the loop appends
 
     @classmethod
     def open(cls, directory: Path) -> Journal:
         """Begin the file of a new start; `seq` goes on from the last sound line. Raises DiskFault."""
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            fileops.make_directory(directory)
             files = _files(directory)
             incarnation = _number(files[-1]) + 1 if files else 1
             last = next((seq for file in reversed(files) if (seq := _last_seq(file)) is not None), -1)
             journal = cls(directory / f"{incarnation:05}.jsonl", incarnation, last + 1)
-            fsync_directory(directory)
+            fileops.sync_directory(directory)
         except OSError as error:
             raise _disk_fault(directory, error) from error
         return journal
 
     def append(self, kind: str, **fields: Any) -> Record:
-        """Add one record and hand it back. When this returns, it survives the end of this process.
+        """Add one record and hand it back. When this returns, it survives the end of this process, or waits (`fault`).
 
         fields: plain JSON data under names that are not the journal's own (OWN_FIELDS); NaN and infinity are welcome.
-        Raises DiskFault when the disk refuses, with the file as it was before.
+        Raises DiskFault when the disk has refused for so long that memory would run short.
         """
         if odd := [name for name in fields if name in OWN_FIELDS]:
             raise ValueError(f"a record can not have a field of its own called {odd[0]}")
-        record = {"seq": self._seq, "time": time.time(), "kind": kind, **fields}
-        line = encode(record)
-        try:
-            _write_all(self._handle, line)
-        except OSError as error:
-            with suppress(OSError):  # half a line must not stand before a whole one
-                os.ftruncate(self._handle, self._size)
-            raise _disk_fault(self.path, error) from error
-        self._size += len(line)
-        self._seq += 1
+        with self._lock:
+            record = {"seq": self._seq, "time": time.time(), "kind": kind, **fields}
+            self._waiting.append(encode(record))
+            self._seq += 1
+            self._write_waiting()
+            if self.fault is not None and len(self._waiting) > _MOST_WAITING:
+                raise self.fault
         return record
 
     def commit(self) -> None:
         """Make everything appended so far survive a power loss. Raises DiskFault."""
+        with self._lock:
+            self._write_waiting()
+            if self.fault is not None:
+                raise self.fault
         try:
-            _sync_data(self._handle)
+            self._file.sync()  # others may append meanwhile: the disk can take its time
         except OSError as error:
             raise _disk_fault(self.path, error) from error
 
     def close(self) -> None:
-        """End this start's file. Closing twice is harmless."""
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        """End this start's file, with what waits if the disk takes it by now. Closing twice is harmless."""
+        with self._lock:
+            if not self._file.closed:
+                self._write_waiting()
+                self._file.close()
+
+    def _write_waiting(self) -> None:
+        """Write the lines that wait, whole ones only: half a line must not stand before a whole one."""
+        try:
+            while self._waiting:
+                self._file.write(self._waiting[0])
+                self._size += len(self._waiting.pop(0))
+            self.fault = None
+        except OSError as error:
+            self.fault = _disk_fault(self.path, error)
+            with suppress(OSError):
+                self._file.shorten(self._size)
+            self._step_over_rest()
+
+    def _step_over_rest(self) -> None:
+        """A half line that could not be cut off is ended by the next write, and readers report it."""
+        size = os.fstat(self._file.fileno()).st_size
+        if size != self._size:
+            self._size = size
+            self._waiting[0] = b"\n" + self._waiting[0].lstrip(b"\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,40 +127,51 @@ class Problem:
     why: str
 
 
-def read(directory: Path, problems: list[Problem] | None = None) -> Iterator[Record]:
+def read(directory: Path, problems: list[Problem] | None = None, since: int = 0) -> Iterator[Record]:
     """Every sound record in a journal's directory, over all starts, in order. Creates nothing, never raises on rubbish.
 
+    since:    number of the start to begin with.
     problems: filled, as reading goes on, with the lines that were passed over; a torn tail is not one.
     """
     found = [] if problems is None else problems
-    expected: int | None = None
-    for file in _files(directory):
+    last: Record | None = None
+    for file in [file for file in _files(directory) if _number(file) >= since]:
         for number, record in _records(file, found):
-            if expected is not None and record["seq"] != expected:
-                found.append(Problem(file.name, number, f"record {expected} should be here, and it is {record['seq']}"))
-            expected = record["seq"] + 1
+            if record == last:  # written again, because all of its line but the very end had reached the disk
+                continue
+            first = 0 if since <= 1 else record["seq"]
+            if record["seq"] != (wanted := first if last is None else last["seq"] + 1):
+                why = f"record {wanted} should be here, and it is {record['seq']}"
+                found.append(Problem(file.name, number, why))
+            last = record
             yield record
 
 
 def lineage(records: Iterable[Record]) -> list[Record]:
     """The records that survive, in order: one line through the run, as if it had never been interrupted.
 
-    A `resume` event at step s takes back what its stage had journaled with a step after its checkpoint at s was made;
-    a `stage_start` event takes back everything of its stage. A step that is done again without either takes back its
-    first time. Records without a stage, and those of a stage without a step, are history and survive a resume.
+    A `resume` event takes back what its stage had journaled beyond the state that was resumed from; a `stage_start`
+    event takes back everything of its stage, until a `stage_back` event with the fingerprint under which that was done
+    brings it back. A step that is done again without either takes back its first time. Records without a stage, and
+    those of a stage without a step, are history and survive a resume.
     """
     line: dict[str | None, list[Record]] = {}
+    shelf: dict[tuple[str, Any], list[Record]] = {}  # what was set aside: (stage, fingerprint) -> its line
+    under: dict[str, Any] = {}  # the fingerprint that each stage works under
     for record in records:
         stage = record.get("stage")
         own = line.setdefault(stage, [])
         if stage is not None:
             event = record.get("event") if record["kind"] == "event" else None
-            if event == "stage_start":
-                own.clear()
+            if event in ("stage_start", "stage_back"):
+                shelf[stage, under.get(stage)] = own[:]
+                own[:] = shelf.pop((stage, record.get("fingerprint")), []) if event == "stage_back" else []
             elif event == "resume" and _has_step(record):
-                _take_back(own, record["step"])
+                own[:] = [earlier for earlier in own if not _beyond(earlier, record)]
             elif record["kind"] == "step" and _has_step(record):
                 _take_back_repeated(own, record["step"])
+            if event in ("stage_start", "stage_continue", "stage_back"):
+                under[stage] = record.get("fingerprint")
         own.append(record)
     return sorted((record for own in line.values() for record in own), key=lambda record: record["seq"])
 
@@ -139,17 +180,19 @@ def _has_step(record: Record) -> bool:
     return type(record.get("step")) is int
 
 
-def _take_back(own: list[Record], step: int) -> None:
-    """Drop what has a step and came after the checkpoint of `step`, or, if none is known, what has a later step."""
-    made = next((place for place in range(len(own) - 1, -1, -1) if _is_checkpoint(own[place], step)), None)
-    if made is None:
-        own[:] = [record for record in own if not _has_step(record) or record["step"] <= step]
-    else:
-        own[made + 1 :] = [record for record in own[made + 1 :] if not _has_step(record)]
+def _beyond(record: Record, resume: Record) -> bool:
+    """Whether `record` tells of something that the state of the `resume` event does not have behind it.
 
-
-def _is_checkpoint(record: Record, step: int) -> bool:
-    return record["kind"] == "checkpoint" and record.get("step") == step
+    At the very step of the resume that is a decision about a later batch, and a validation that is to be done again.
+    """
+    if not _has_step(record):
+        return False
+    step = resume["step"]
+    if record["step"] != step:
+        return bool(record["step"] > step)
+    if record["kind"] == "decision":
+        return bool(record.get("position", -1) >= resume.get("position", float("inf")))
+    return record["kind"] in ("eval", "sample") and resume.get("evaluated", step) != step
 
 
 def _take_back_repeated(own: list[Record], step: int) -> None:
@@ -193,12 +236,6 @@ def _last_seq(path: Path) -> int | None:
     for _, record in _records(path, []):
         last = record["seq"]
     return last
-
-
-def _write_all(handle: int, line: bytes) -> None:
-    rest = memoryview(line)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
 
 
 def _disk_fault(path: Path, error: OSError) -> DiskFault:

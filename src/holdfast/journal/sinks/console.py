@@ -19,13 +19,15 @@ LONGEST_SECONDS = 300
 SHARE_OF_RUN = 1 / 60
 SAMPLE_LETTERS = 160
 
+ALERTS = ("save_failed", "over_budget", "audit_failed", "sink_failed")  # shown even when all else is quiet
+ALERT_STYLE = "bold red"
 _STYLES = {"decision": "yellow", "sample": "dim"}
 
 
 class Console:
     """Shows the journal's records as they come.
 
-    quiet:       show nothing. stream: where to; standard output unless told.
+    quiet:       show nothing but alerts. stream: where to; standard output unless told.
     every_steps: steps between two plain lines; None goes by time.
     """
 
@@ -40,9 +42,9 @@ class Console:
 
     def take(self, record: dict[str, Any]) -> None:
         """Show one record, if it is one that people want to see."""
-        if self._quiet:
-            return
         stage, event = record.get("stage"), record.get("event")
+        if self._quiet and event not in ALERTS:
+            return
         if event in ("stage_start", "stage_continue") or (record["kind"] == "step" and not self._is_of(stage)):
             self._begin(str(stage), record["time"])
         if self._standing is not None and self._is_of(stage):
@@ -52,7 +54,7 @@ class Console:
         elif event in ("stage_done", "stage_failed", "stage_stopped"):
             self._end()
         if (text := message(record, brief=self._terminal is not None)) is not None:
-            self._print(text, _STYLES.get(record["kind"], ""))
+            self._print(text, ALERT_STYLE if event in ALERTS else _STYLES.get(record["kind"], ""))
 
     def close(self) -> None:
         """Leave the terminal as it was found."""

@@ -19,7 +19,7 @@ from holdfast.journal.metrics import (
 class Standing:
     """One stage in one start of the run. Moments are seconds since 1970, as in the records.
 
-    saved: when the newest checkpoint was committed, or when the stage began: what came after is at risk.
+    saved: when the state in the newest checkpoint was, or when the stage began: what came after is at risk.
     """
 
     def __init__(self, stage: str, began: float) -> None:
@@ -36,7 +36,7 @@ class Standing:
     def take(self, record: dict[str, Any]) -> None:
         """Learn from a step or checkpoint record of this stage."""
         if record["kind"] == "checkpoint":
-            self.saved, self.has_saved = record["time"], True
+            self.saved, self.has_saved = record["time"] - record.get("seconds", 0.0), True
         elif record["kind"] == "step":
             self._last = record
             self.step, self.total = record["step"], record.get("total_steps")
