@@ -1,14 +1,11 @@
-"""The vault under use, under abuse, and with the disk failing at every single operation."""
+"""The vault under use, and what it makes of damage and of strangers."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import pickletools
 import random
-import resource
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,59 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from holdfast.base.faults import DiskFault, Fault, NoValidCheckpoint
-from holdfast.vault import disk
+from holdfast.base.faults import Fault, NoValidCheckpoint
+from holdfast.disk import fileops
 from holdfast.vault.manifest import Damaged, FromTheFuture
 from holdfast.vault.store import Checkpoint, Vault
 from holdfast.vault.verify import digests, verify
-
-FIELDS: dict[str, Any] = {"stage": "pretrain", "tokens": 640, "optimizer": {"step": 3}}
-OPERATIONS = ("open", "posix_fallocate", "write", "rename")
-
-
-def state(seed: int = 0) -> dict[str, dict[str, Tensor]]:
-    random_numbers = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=random_numbers)
-
-    model = {
-        "embed": normal(40, 8),
-        "half": normal(3, 5).half(),
-        "brain": normal(7).bfloat16(),
-        "ids": torch.arange(seed, seed + 5),
-        "bytes": torch.arange(3, dtype=torch.uint8),
-        "turned": normal(4, 6).T,
-        "scalar": normal(1)[0],
-        "nothing": torch.empty(0, 4),
-    }
-    return {"model": model, "optimizer": {"embed.mean": normal(40, 8), "count": torch.tensor(seed)}}
-
-
-def same(one: dict[str, dict[str, Tensor]], other: dict[str, dict[str, Tensor]]) -> bool:
-    return all(
-        one[part].keys() == other[part].keys()
-        and all(
-            one[part][name].dtype == other[part][name].dtype and torch.equal(one[part][name], other[part][name])
-            for name in one[part]
-        )
-        for part in ("model", "optimizer")
-    )
-
-
-def listing(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
-def flip(path: Path, byte: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[byte] ^= 16
-    path.write_bytes(content)
-
-
-@pytest.fixture
-def vault(tmp_path: Path) -> Vault:
-    return Vault(tmp_path / "run" / "pretrain", incarnation=1)
+from tests.vault.states import FIELDS, TWO, flip, listing, same, state
 
 
 def test_a_state_comes_back_bit_for_bit(vault: Vault) -> None:
@@ -113,7 +63,7 @@ def test_checkpoints_are_in_the_order_of_the_run_not_of_their_files(tmp_path: Pa
 
 def test_a_lost_count_of_starts_does_not_make_new_work_look_old(tmp_path: Path) -> None:
     Vault(tmp_path, 5).save(10, state(), FIELDS, [])
-    saved = Vault(tmp_path, 1).save(20, state(1), FIELDS, [], keep=2)
+    saved = Vault(tmp_path, 1).save(20, state(1), FIELDS, [], TWO)
     assert saved.incarnation == 5
     newest = Vault(tmp_path).newest_valid()
     assert newest is not None
@@ -207,7 +157,7 @@ def test_quarantine_alone_is_no_fresh_start(vault: Vault) -> None:
     good = vault.save(1, state(1), FIELDS, [])
     flip(vault.save(2, state(2), FIELDS, []).path / "model.safetensors", 300)
     vault.newest_valid()
-    disk.remove_tree(good.path)
+    fileops.remove_tree(good.path)
     with pytest.raises(NoValidCheckpoint, match="quarantine"):
         vault.newest_valid()
 
@@ -263,155 +213,6 @@ def test_a_checkpoint_under_another_name_and_a_linked_file_are_damage(vault: Vau
     os.rename(weights, tmp_path / "elsewhere")
     weights.symlink_to(tmp_path / "elsewhere")
     assert "can not be read" in str(verify(saved))
-
-
-def test_retention_keeps_the_newest_the_best_and_the_pointers(vault: Vault) -> None:
-    scores = {1: 3.0, 2: 2.0, 3: 1.0}
-    for step in range(1, 9):
-        tags = ["best"] if step in scores else ["interval"]
-        vault.save(step, state(step), FIELDS | {"best": scores.get(step, 1.0)}, tags, keep=2)
-    assert [found.step for found in vault.checkpoints()] == [2, 3, 7, 8]
-    assert json.loads((vault.root / "latest.json").read_text())["step"] == 8
-    assert json.loads((vault.root / "best.json").read_text()) == {
-        "checkpoint": "step-00000003.i01", "step": 3, "tags": ["best"], "score": 1.0
-    }  # fmt: skip
-
-
-def test_what_a_killed_writer_left_is_swept_by_the_next_one(vault: Vault) -> None:
-    vault.save(1, state(), FIELDS, [])
-    for place in (".stage", ".trash"):
-        (vault.root / "checkpoints" / place / "step-00000002.i01.99").mkdir(parents=True)
-    assert Vault(vault.root).newest_valid() is not None
-    Vault(vault.root, 2).save(3, state(), FIELDS, [])
-    assert list((vault.root / "checkpoints" / ".stage").iterdir()) == []
-    assert list((vault.root / "checkpoints" / ".trash").iterdir()) == []
-
-
-class Failing:
-    """Stands in for `os`: the n-th of the counted operations raises."""
-
-    def __init__(self, fail_at: int, failure: Callable[[], BaseException]) -> None:
-        self.count = 0
-        self.fail_at, self.failure = fail_at, failure
-
-    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in (*OPERATIONS, "fsync", "fdatasync"):
-            monkeypatch.setattr(os, name, self.counted(getattr(os, name)))
-        monkeypatch.setattr(disk, "_sync_data", os.fdatasync)
-
-    def counted(self, operation: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*args: Any, **kwargs: Any) -> Any:
-            self.count += 1
-            if self.count == self.fail_at:
-                raise self.failure()
-            return operation(*args, **kwargs)
-
-        return run
-
-
-def failures(root: Path, failure: Callable[[], BaseException]) -> Iterator[tuple[Path, Failing]]:
-    """One fresh vault with a sound checkpoint per operation of a save that comes after it."""
-    counter = Failing(0, failure)
-    with pytest.MonkeyPatch.context() as patch:
-        prepared(root / "count")
-        counter.install(patch)
-        Vault(root / "count", 2).save(2, state(2), FIELDS, [], keep=2)
-    assert counter.count > 10
-    for fail_at in range(1, counter.count + 1):
-        place = root / str(fail_at)
-        prepared(place)
-        yield place, Failing(fail_at, failure)
-
-
-def prepared(root: Path) -> None:
-    for step in (0, 1):
-        Vault(root, 1).save(step, state(step), FIELDS, [])
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES])
-def test_a_disk_that_fails_at_any_operation_loses_nothing_and_recovers(tmp_path: Path, number: int) -> None:
-    for root, failing in failures(tmp_path, lambda: OSError(number, os.strerror(number))):
-        vault = Vault(root, 2)
-        with pytest.MonkeyPatch.context() as patch:
-            failing.install(patch)
-            try:
-                vault.save(2, state(2), FIELDS, [], keep=2)
-                saved = True
-            except DiskFault:
-                saved = False
-        found = Vault(root).newest_valid()
-        assert found is not None
-        assert found.step == 2 or not saved
-        assert same(Vault(root).load(found), state(found.step))
-        assert list((root / "checkpoints" / ".stage").iterdir()) == []
-        assert vault.save(2, state(2), FIELDS, [], keep=2).step == 2  # the disk is well again
-
-
-class Killed(BaseException):
-    """The process is gone: nothing of it runs any more."""
-
-
-def unless_dead(failing: Failing, operation: Callable[[Path], None]) -> Callable[[Path], None]:
-    """The dead clean nothing up."""
-    return lambda path: operation(path) if failing.count < failing.fail_at else None
-
-
-def test_a_process_killed_at_any_operation_loses_nothing_it_had_reported(tmp_path: Path) -> None:
-    for root, failing in failures(tmp_path, Killed):
-        with pytest.MonkeyPatch.context() as patch:
-            failing.install(patch)
-            patch.setattr(disk, "remove_tree", unless_dead(failing, disk.remove_tree))
-            with pytest.raises(Killed):
-                Vault(root, 2).save(2, state(2), FIELDS, [], keep=2)
-        again = Vault(root, 3)
-        found = again.newest_valid()
-        assert found is not None
-        assert same(again.load(found), state(found.step))
-        assert again.rejected == {}  # a crash leaves no damage, only the old or the new
-        again.save(found.step + 1, state(9), FIELDS, [], keep=2)
-
-
-def test_a_file_size_limit_is_a_disk_fault(vault: Vault) -> None:
-    vault.save(1, state(), FIELDS, [])
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))
-    try:
-        with pytest.raises(DiskFault, match="can not be written"):
-            vault.save(2, state(2), FIELDS, [])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert [found.step for found in vault.checkpoints()] == [1]
-    assert vault.save(2, state(2), FIELDS, []).step == 2
-
-
-def test_too_little_space_is_told_before_anything_is_written(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    vault.save(1, state(), FIELDS, [])
-    before = listing(vault.root)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: _Usage(5_000_000))
-    vault.save(2, state(), FIELDS, [])
-    monkeypatch.setattr("shutil.disk_usage", lambda path: _Usage(4_190_000))
-    with pytest.raises(DiskFault, match="no space left"):
-        vault.save(3, state(), FIELDS, [])
-    assert [name for name in listing(vault.root) if "step-00000002" not in name] == before
-
-
-class _Usage:
-    def __init__(self, free: int) -> None:
-        self.free = free
-
-
-def test_what_reads_back_differently_is_not_called_saved(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    vault.save(1, state(1), FIELDS, [])
-    written = disk.publish_directory
-
-    def spoil(stage: Path, target: Path) -> None:
-        written(stage, target)
-        flip(target / "model.safetensors", 200)
-
-    monkeypatch.setattr(disk, "publish_directory", spoil)
-    with pytest.raises(DiskFault, match="reads back differently"):
-        vault.save(2, state(2), FIELDS, [], keep=2)
-    assert [found.step for found in vault.checkpoints()] == [1]
 
 
 def test_nothing_we_write_is_a_pickle(vault: Vault) -> None:

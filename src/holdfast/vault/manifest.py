@@ -1,28 +1,36 @@
 """What a checkpoint says of itself: one JSON file, written last, that vouches for every other byte of the set.
 
-Readers are strict, because a checkpoint may come from anywhere: a cap on size, known fields of known types, plain file
-names, no duplicate key, no NaN, and a check-sum over the whole. What does not fit is damage, never a guess.
+Readers are strict, because a checkpoint may come from anywhere: caps on size, depth and every number, known fields of
+known types, plain file names, text that a terminal can show, no duplicate key, no NaN, and a check-sum over the whole.
+What does not fit is damage, never a guess.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from holdfast.base.faults import Fault
-from holdfast.base.files import CHUNK_BYTES, fingerprint
+from holdfast.disk.files import CHUNK_BYTES, fingerprint
 
 FILE = "MANIFEST.json"
-SCHEMA = 1
-LARGEST_BYTES = 16 * 1024 * 1024  # a manifest grows by 35 bytes per 4 MiB of state: this is room for terabytes
+SCHEMA = 2
+LARGEST_BYTES = 4 * 1024 * 1024  # 41 bytes per 4 MiB of state: room for 400 GB
+MOST_VALUES = 200_000
+MOST_CONTAINERS = 40_000
+DEEPEST = 16
+LARGEST_NUMBER = 2**63 - 1
+LONGEST_TEXT = 1000  # characters
 
 _CHECK = "check"
+_SINCE = {"evaluated": 2}  # the format that brought a field; the others are as old as the first
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _HASH = re.compile(r"[0-9a-f]{32}")
 
@@ -57,6 +65,7 @@ class Manifest:
     guard:                  what the guard remembers. lr_scale: standing adjustment of the learning rate.
     horizon:                total steps of the stage, which the schedule is a function of.
     best:                   lowest validation score up to here, if any was measured.
+    evaluated:              step of the last validation that the state has behind it, if any.
     exactness:              what must be equal elsewhere for the same bits: precision, device, threads, versions.
     tags:                   why it was saved: interval, best, stage_end, signal, ...
     """
@@ -74,6 +83,7 @@ class Manifest:
     horizon: int = 0
     lr_scale: float = 1.0
     best: float | None = None
+    evaluated: int | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     guard: Mapping[str, Any] = field(default_factory=dict)
@@ -90,38 +100,80 @@ class Manifest:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """The file's content. Raises Fault when a field is no plain JSON: such a checkpoint could not be read back."""
+    """The file's content. Raises Fault when it could not be read back, as with a field that is no plain JSON."""
     try:
         plain = json.loads(json.dumps(asdict(manifest), allow_nan=False))  # as a reader will see it
         text = json.dumps(plain | {_CHECK: fingerprint(plain)}, indent=1, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
+        content = text.encode("utf-8") + b"\n"
+        decode(content)
+    except (TypeError, ValueError, RecursionError) as error:
         raise Fault(
             f"the checkpoint of {manifest.stage} step {manifest.step} can not be described: {error}",
             "its settings, score and guard memory must be plain, finite data",
         ) from error
-    return text.encode("utf-8") + b"\n"
+    return content
 
 
 def decode(content: bytes) -> Manifest:
-    """The inverse of `encode`. Raises ValueError saying what is wrong, FromTheFuture for a newer format."""
+    """The inverse of `encode`; what an older format did not have gets its default, and the number of this format.
+
+    Raises ValueError saying what is wrong, FromTheFuture for a newer format.
+    """
     try:
-        plain = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
-    except RecursionError as error:
-        raise ValueError("its manifest is nested too deeply") from error
+        plain = strict_json(content)
     except ValueError as error:
-        raise ValueError(f"its manifest is not valid JSON ({error})") from error
+        raise ValueError(f"its manifest {error}") from error
     if not isinstance(plain, dict):
         raise ValueError("its manifest is not an object")
     check = plain.pop(_CHECK, None)
-    try:
-        if check != fingerprint(plain):
-            raise ValueError("its manifest does not match its own check-sum")
-    except RecursionError as error:
-        raise ValueError("its manifest is nested too deeply") from error
+    if check != fingerprint(plain):
+        raise ValueError("its manifest does not match its own check-sum")
     schema = plain.get("schema")
-    if type(schema) is int and schema > SCHEMA:
+    if type(schema) is not int or schema < 1:
+        raise ValueError("its manifest has a wrong schema")
+    if schema > SCHEMA:
         raise FromTheFuture(f"format {schema} is newer than this version knows", "install a newer holdfast")
-    return _build(plain)
+    return _build(plain, schema)
+
+
+def strict_json(content: bytes) -> Any:
+    """Parse JSON that anybody may have written. Raises ValueError, to be read after the name of what was parsed.
+
+    Besides what is no JSON, it refuses what none of our files holds: duplicate keys, NaN and infinity, numbers beyond
+    64 bits, text that is long or not printable (it may end up on a terminal), and what is too deep or too large.
+    """
+    if len(content) > LARGEST_BYTES:
+        raise ValueError("is too large to be one")
+    if content.count(b",") > MOST_VALUES or content.count(b"[") + content.count(b"{") > MOST_CONTAINERS:
+        raise ValueError("holds too much")  # before it is parsed: four megabytes of empty lists become 130
+    try:
+        value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"is not valid JSON ({error})") from error
+    level = [value]
+    for _ in range(DEEPEST):
+        if not all(map(_is_modest, level)):
+            raise ValueError("holds a number or a text that we would not write")
+        level = [part for item in level for part in _parts(item)]
+        if not level:
+            return value
+    raise ValueError("is nested too deeply")
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return value if isinstance(value, list) else ()
+
+
+def _is_modest(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= LONGEST_TEXT and value.isprintable()
+    if isinstance(value, int):
+        return abs(value) <= LARGEST_NUMBER
+    return not isinstance(value, float) or math.isfinite(value)  # 1e999 is infinity under another name
 
 
 def read(directory: Path) -> Manifest:
@@ -132,7 +184,9 @@ def read(directory: Path) -> Manifest:
         raise FromTheFuture(f"checkpoint {directory.name}: {error.cause}", error.remedy) from None
     except FileNotFoundError:
         raise Damaged(directory, "it has no manifest") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise Damaged(directory, f"its manifest can not be read ({error.strerror or error})") from error
+    except ValueError as error:
         raise Damaged(directory, str(error)) from error
 
 
@@ -147,23 +201,20 @@ def open_plain(path: Path) -> int:
 
 def _read_capped(path: Path) -> bytes:
     with open(open_plain(path), "rb") as file:
-        content = file.read(LARGEST_BYTES + 1)
-    if len(content) > LARGEST_BYTES:
-        raise ValueError("its manifest is too large to be one")
-    return content
+        return file.read(LARGEST_BYTES + 1)  # one more than may be, so that `decode` sees it
 
 
-def _build(plain: dict[str, Any]) -> Manifest:
-    names = {entry.name for entry in fields(Manifest)}
+def _build(plain: dict[str, Any], schema: int) -> Manifest:
+    names = {entry.name for entry in fields(Manifest) if _SINCE.get(entry.name, 1) <= schema}
     if odd := plain.keys() ^ names:
-        raise ValueError(f"its manifest has the wrong fields: {', '.join(sorted(map(str, odd)))}")
+        raise ValueError(f"its manifest has the wrong fields: {', '.join(sorted(odd)[:3])}")
     values = {}
     for name, value in plain.items():
         fits, convert = _KINDS[name]
         if not fits(value):
             raise ValueError(f"its manifest has a wrong {name}")
         values[name] = convert(value)
-    return Manifest(**values)
+    return Manifest(**{**values, "schema": SCHEMA})
 
 
 def _same(value: Any) -> Any:
@@ -226,6 +277,7 @@ _KINDS: dict[str, Kind] = {
     "seed": (lambda value: type(value) is int, _same),
     "lr_scale": (_is_number, float),
     "best": (lambda value: value is None or _is_number(value), _same),
+    "evaluated": (lambda value: value is None or _is_count(value), _same),
     "tags": (lambda value: type(value) is list and all(map(_is_text, value)), tuple),
     "files": (_is_files, _to_files),
 }

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+import torch
 import xxhash
 from torch import Tensor
 
-from holdfast.base.files import CHUNK_BYTES, fingerprint
+from holdfast.base.faults import Fault
+from holdfast.disk.files import CHUNK_BYTES, fingerprint
 from holdfast.vault.checkpoint import Checkpoint
-from holdfast.vault.layout import SUFFIX, raw, read_tensors
-from holdfast.vault.manifest import Damaged, FileRecord, open_plain
+from holdfast.vault.layout import SUFFIX, check_layout, raw, unpack
+from holdfast.vault.manifest import Damaged, open_plain
 
 PARTS = ("model", "optimizer")
+WEIGHTS = ("model",)
+
+
+def parts(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What the checkpoint has tensors of, going by its name."""
+    return WEIGHTS if checkpoint.weights_only else PARTS
 
 
 def verify(checkpoint: Checkpoint) -> str | None:
@@ -28,45 +36,90 @@ def verify(checkpoint: Checkpoint) -> str | None:
         return damage.why
     if (manifest.step, manifest.incarnation) != (checkpoint.step, checkpoint.incarnation):
         return "its manifest belongs to another checkpoint"
-    return broken_file(checkpoint, sorted(manifest.files)) if manifest.files else "its manifest names no files"
+    wanted = {f"{part}{SUFFIX}" for part in parts(checkpoint)}
+    if missing := wanted - manifest.files.keys():
+        return f"its manifest does not name {min(missing)}"
+    if checkpoint.weights_only and manifest.files.keys() != wanted:
+        return "its manifest names more than the model"
+    return broken_file(checkpoint, sorted(manifest.files))
 
 
 def broken_file(checkpoint: Checkpoint, names: Sequence[str]) -> str | None:
-    """The first of the named files that differs from its record, and how, or None."""
+    """The first of the named files that differs from its record, or holds no tensors where it should, and how."""
     for name in names:
-        record = checkpoint.manifest.files.get(name)
-        why = "is not in its manifest" if record is None else _differs(checkpoint.path / name, record)
-        if why is not None:
-            return f"{name} {why}"
+        try:
+            _read(checkpoint, name, keep=False)
+        except ValueError as error:
+            return str(error)
     return None
 
 
-def _differs(path: Path, record: FileRecord) -> str | None:
+def read_part(checkpoint: Checkpoint, part: str) -> dict[str, Tensor]:
+    """The tensors of a part, on the CPU: the very bytes that were compared, whatever becomes of the file afterwards.
+
+    Takes as much memory as the file is long. Raises Damaged, and Fault when there is not so much memory.
+    """
+    name = f"{part}{SUFFIX}"
     try:
-        with open(open_plain(path), "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size != record.bytes:
-                return f"is {size:,} bytes long instead of {record.bytes:,}"
+        content = _read(checkpoint, name, keep=True)
+        with _in_layout(name):
+            return unpack(content)
+    except ValueError as error:
+        raise Damaged(checkpoint.path, str(error)) from error
+
+
+def _read(checkpoint: Checkpoint, name: str, *, keep: bool) -> Tensor:
+    """Read a file against its record: its content if it is to be kept, else its last chunk. Raises ValueError saying
+    how it differs."""
+    record = checkpoint.manifest.files.get(name)
+    if record is None:
+        raise ValueError(f"{name} is not in its manifest")
+    try:
+        with open(open_plain(checkpoint.path / name), "rb") as file:
+            if (size := os.fstat(file.fileno()).st_size) != record.bytes:
+                raise ValueError(f"{name} is {size:,} bytes long instead of {record.bytes:,}")
+            content = _room(name, size if keep else min(size, CHUNK_BYTES))
             for number, wanted in enumerate(record.chunks):
-                if xxhash.xxh3_128_hexdigest(file.read(CHUNK_BYTES)) != wanted:
-                    return f"differs from what was written, in the 4 MiB from byte {number * CHUNK_BYTES:,}"
+                start = number * CHUNK_BYTES
+                place = content[start : start + CHUNK_BYTES] if keep else content[: size - start]
+                piece = place.numpy().data
+                if file.readinto(piece) != len(piece) or xxhash.xxh3_128_hexdigest(piece) != wanted:
+                    raise ValueError(f"{name} differs from what was written, in the 4 MiB from byte {start:,}")
+            if name.endswith(SUFFIX):
+                with _in_layout(name):
+                    check_layout(file, size)
+            return content
     except FileNotFoundError:
-        return "is missing"
+        raise ValueError(f"{name} is missing") from None
     except OSError as error:
-        return f"can not be read ({error.strerror or error})"
-    return None
+        raise ValueError(f"{name} can not be read ({error.strerror or error})") from error
+
+
+def _room(name: str, size: int) -> Tensor:
+    try:
+        return torch.empty(size, dtype=torch.uint8)
+    except RuntimeError as error:
+        raise Fault(f"there is no memory for the {size / 1e9:,.1f} GB of {name}", "free some memory") from error
+
+
+@contextmanager
+def _in_layout(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name} is not in the layout: {error}") from error
 
 
 def digests(checkpoint: Checkpoint) -> dict[str, str]:
     """For the model and the optimizer a hash over names, shapes, number formats and bytes: equal iff the state is.
 
-    The optimizer's includes its numbers that are not tensors. It does not depend on how a file is laid out.
-    Raises Damaged when the files are not what was written.
+    The optimizer's includes its numbers that are not tensors. It does not depend on how a file is laid out. A
+    checkpoint of weights only has no optimizer. Raises Damaged when the files are not what was written.
     """
     if (why := verify(checkpoint)) is not None:
         raise Damaged(checkpoint.path, why)
-    found = {part: digest(read_tensors(checkpoint.path / f"{part}{SUFFIX}")) for part in PARTS}
-    if checkpoint.manifest.optimizer:
+    found = {part: digest(read_part(checkpoint, part)) for part in parts(checkpoint)}
+    if "optimizer" in found and checkpoint.manifest.optimizer:
         found["optimizer"] = fingerprint([found["optimizer"], dict(checkpoint.manifest.optimizer)])
     return found
 

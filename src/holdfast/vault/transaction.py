@@ -1,4 +1,4 @@
-"""The vault's file operations, each durable when it returns, and every failure of the disk told in the same words."""
+"""Sets of files that appear, change and go as one, and every failure of the disk told in the same words."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from pathlib import Path
 import xxhash
 
 from holdfast.base.faults import DiskFault
-from holdfast.base.files import CHUNK_BYTES, fsync_directory
-from holdfast.vault.manifest import FileRecord
+from holdfast.disk import fileops
+from holdfast.disk.files import CHUNK_BYTES
+from holdfast.vault.manifest import FileRecord, open_plain
 
 RESERVE_BYTES = 4 * 1024 * 1024  # left free beside a checkpoint, for its manifest and the journal
-_NO_PREALLOCATION = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-_sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 @contextmanager
@@ -47,32 +46,39 @@ def require_space(directory: Path, wanted: int) -> None:
         )
 
 
-def make_directory(path: Path) -> None:
-    """Create `path` and its missing parents so that they survive a power loss."""
-    missing = [place for place in (path, *path.parents) if not place.exists()]
-    for place in reversed(missing):
-        place.mkdir(exist_ok=True)
-        fsync_directory(place.parent)
-
-
 def write_file(path: Path, size: int, pieces: Iterable[memoryview]) -> FileRecord:
     """Write a new file of exactly `size` bytes and push it to the disk; returns what to check it by.
 
     The room is taken before the first byte, so a full disk shows before anything was done.
     """
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        _preallocate(handle, size)
+    with fileops.NewFile(path) as file:
+        file.allocate(size)
         hashes = _Chunks()
-        for piece in pieces:
+        for piece in _cut(pieces):
             hashes.add(piece)
-            _write_all(handle, piece)
+            file.write(piece)
         record = hashes.record()
         assert record.bytes == size, f"{path.name} was planned with {size} bytes and got {record.bytes}"
-        _sync_data(handle)
-    finally:
-        os.close(handle)
+        file.sync()
     return record
+
+
+def same_file(source: Path, target: Path, size: int, *, own: bool) -> None:
+    """Give `target` the bytes of `source`: the same file under a second name where it is our `own` and the file system
+    can do that, else a copy. Durable when it returns, but for the name."""
+    if own:
+        with suppress(OSError):  # no hard links here: a copy does as well
+            fileops.link(source, target)
+            return
+    with open(open_plain(source), "rb") as file:
+        write_file(target, size, (memoryview(piece) for piece in iter(lambda: file.read(CHUNK_BYTES), b"")))
+
+
+def _cut(pieces: Iterable[memoryview]) -> Iterator[memoryview]:
+    """The same bytes in pieces of a chunk at most, so that a long write can be waited for by others."""
+    for piece in pieces:
+        for start in range(0, len(piece), CHUNK_BYTES):
+            yield piece[start : start + CHUNK_BYTES]
 
 
 def record_of(pieces: Iterable[memoryview]) -> FileRecord:
@@ -114,37 +120,24 @@ class _Chunks:
         self._filled = 0
 
 
-def _preallocate(handle: int, size: int) -> None:
-    if not size or not hasattr(os, "posix_fallocate"):
-        return
-    try:
-        os.posix_fallocate(handle, 0, size)
-    except OSError as error:
-        if error.errno not in _NO_PREALLOCATION:
-            raise
-
-
-def _write_all(handle: int, piece: memoryview) -> None:
-    while piece:
-        piece = piece[os.write(handle, piece) :]
-
-
 def publish_directory(stage: Path, target: Path) -> None:
     """Give a finished directory its name. Raises OSError if there is one of that name already: nothing is replaced."""
-    fsync_directory(stage)
-    os.rename(stage, target)  # POSIX: fails on a directory that is not empty
-    fsync_directory(target.parent)
+    fileops.sync_directory(stage)
+    fileops.rename(stage, target)  # POSIX: fails on a directory that is not empty
+    fileops.sync_directory(target.parent)
 
 
 def discard(path: Path, trash: Path) -> None:
     """Delete a directory so that a crash leaves it whole or out of sight: rename into `trash`, then remove."""
-    trash.mkdir(exist_ok=True)
-    os.rename(path, trash / path.name)
-    fsync_directory(path.parent)
+    fileops.make_directory(trash)
+    if (trash / path.name).exists():  # what an earlier deletion could not finish
+        remove_tree(trash / path.name)
+    fileops.rename(path, trash / path.name)
+    fileops.sync_directory(path.parent)
     remove_tree(trash / path.name)
 
 
 def remove_tree(path: Path) -> None:
     """Delete a directory and what is in it, as far as the disk allows; what resists is swept by the next start."""
     with suppress(OSError):
-        shutil.rmtree(path)
+        fileops.remove_tree(path)
