@@ -5,7 +5,7 @@ import math
 import pytest
 
 from holdfast.base.records import Report
-from holdfast.train.guard import MOST_SKIPS_IN_A_ROW, Apply, GuardMemory, Skip, Stop, judge
+from holdfast.train.guard import MOST_SKIPS_IN_A_ROW, Apply, GuardMemory, Skip, Stop, follow, judge
 
 
 def report(loss: float = 2.0, grad_norm: float = 1.0, trained: int = 8) -> Report:
@@ -39,6 +39,16 @@ def test_too_many_skips_in_a_row_stop_the_run() -> None:
         verdict, memory = judge(report(loss=math.nan), memory)
         verdicts.append(type(verdict))
     assert verdicts == [Skip] * MOST_SKIPS_IN_A_ROW + [Stop]
+
+
+def test_what_was_decided_is_followed_with_the_same_memory() -> None:
+    judged, memory = GuardMemory(), GuardMemory()
+    for loss in (2.0, math.nan, math.inf, 2.0, math.nan):
+        verdict, judged = judge(report(loss=loss), judged)
+        decision = None if isinstance(verdict, Apply) else {"verdict": "skip", "reason": "the loss is not finite"}
+        assert follow(decision, memory) == (verdict, judged)
+        memory = judged
+    assert follow({"verdict": "stop", "reason": "enough"}, memory)[0] == Stop("enough")
 
 
 def test_memory_survives_a_manifest() -> None:

@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from holdfast.train.signals import HANDLED, stop_on_signals
+from holdfast.base.faults import Stopped
+from holdfast.train.signals import HANDLED, StopFlag, stop_on_signals
 
 
 @pytest.mark.parametrize("number", HANDLED)
@@ -30,3 +31,11 @@ def test_handlers_are_put_back() -> None:
     with stop_on_signals():
         assert [signal.getsignal(number) for number in HANDLED] != before
     assert [signal.getsignal(number) for number in HANDLED] == before
+
+
+def test_who_looks_at_the_flag_stops_where_he_is_and_only_then() -> None:
+    flag = StopFlag()
+    flag.check("validation")
+    flag.ask("SIGUSR1")
+    with pytest.raises(Stopped, match="stopped by SIGUSR1 during validation"):
+        flag.check("validation")

@@ -83,10 +83,10 @@ class Optimizer:
         """Become a state that `state_tensors` gave. Raises ValueError, and changes nothing, when it is of another
         model or another kind of optimizer."""
         own = self.state_tensors()
-        odd = [name for name in own.keys() | tensors.keys() if _shape(own, name) != _shape(tensors, name)]
+        odd = [name for name in own.keys() | tensors.keys() if _kind(own, name) != _kind(tensors, name)]
         if odd:
             name = min(odd)
-            raise ValueError(f"optimizer state {name} is {_shape(tensors, name)} there and {_shape(own, name)} here")
+            raise ValueError(f"optimizer state {name} is {_kind(tensors, name)} there and {_kind(own, name)} here")
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
 
@@ -95,9 +95,12 @@ class Optimizer:
         return {"steps": self._adamw[0].steps}
 
     def load_state_scalars(self, scalars: dict[str, Any]) -> None:
-        """Become a state that `state_scalars` gave."""
+        """Become a state that `state_scalars` gave. Raises ValueError, and changes nothing, for anything else."""
+        steps = scalars.get("steps")
+        if scalars.keys() != {"steps"} or type(steps) is not int or steps < 0:
+            raise ValueError("the optimizer's count of steps is missing, or not all there is")
         for adamw in self._adamw:
-            adamw.steps = int(scalars["steps"])  # the correction of the early steps depends on it
+            adamw.steps = steps  # the correction of the early steps depends on it
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
@@ -105,5 +108,5 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     return Optimizer(model, config)
 
 
-def _shape(tensors: dict[str, Tensor], name: str) -> tuple[int, ...] | None:
-    return tuple(tensors[name].shape) if name in tensors else None
+def _kind(tensors: dict[str, Tensor], name: str) -> str:
+    return f"{tuple(tensors[name].shape)} of {tensors[name].dtype}" if name in tensors else "nothing"

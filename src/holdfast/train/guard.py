@@ -25,8 +25,11 @@ class GuardMemory:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> GuardMemory:
-        """The inverse of `to_dict`; unknown or missing fields are an error of the checkpoint."""
-        return cls(**{name: int(data[name]) for name in ("skipped_in_a_row", "skipped")})
+        """The inverse of `to_dict`. Raises KeyError for a missing field, ValueError for what is no such memory."""
+        kept = {name: data[name] for name in ("skipped_in_a_row", "skipped")}
+        if len(kept) != len(data) or not all(type(value) is int and value >= 0 for value in kept.values()):
+            raise ValueError("what the guard remembers is not of this version")
+        return cls(**kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,22 @@ def judge(report: Report, memory: GuardMemory) -> tuple[Verdict, GuardMemory]:
     reason = _fault(report)
     if reason is None:
         return Apply(), replace(memory, skipped_in_a_row=0)
-    in_a_row = memory.skipped_in_a_row + 1
-    after = GuardMemory(in_a_row, memory.skipped + 1)
-    if in_a_row > MOST_SKIPS_IN_A_ROW:
-        return Stop(f"{in_a_row} steps in a row could not be used: {reason}"), after
+    after = _skipped(memory)
+    if after.skipped_in_a_row > MOST_SKIPS_IN_A_ROW:
+        return Stop(f"{after.skipped_in_a_row} steps in a row could not be used: {reason}"), after
     return Skip(reason), after
+
+
+def follow(decision: Mapping[str, Any] | None, memory: GuardMemory) -> tuple[Verdict, GuardMemory]:
+    """The verdict that the journal holds on a batch, None being none: it was applied. And what `judge` remembered."""
+    if decision is None:
+        return Apply(), replace(memory, skipped_in_a_row=0)
+    verdict = Stop if decision["verdict"] == "stop" else Skip
+    return verdict(str(decision["reason"])), _skipped(memory)
+
+
+def _skipped(memory: GuardMemory) -> GuardMemory:
+    return GuardMemory(memory.skipped_in_a_row + 1, memory.skipped + 1)
 
 
 def _fault(report: Report) -> str | None:

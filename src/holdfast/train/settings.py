@@ -78,7 +78,7 @@ class TrainSettings(Section):
     )
     save_steps: Positive | None = free(None, description="steps between two checkpoints; off: by time only")
     save_minutes: Annotated[float, Field(gt=0)] | None = free(
-        10.0, description="minutes between two checkpoints, the work at risk; off: by steps only"
+        0.75, description="minutes between two checkpoints, the work at risk; off: by steps only"
     )
     keep: Annotated[int, Field(ge=2)] = free(3, description="how many of the newest checkpoints stay on disk")
     eval_steps: Positive | None = free(250, description="steps between two validations; off: at the end only")
@@ -93,3 +93,22 @@ class TrainSettings(Section):
         """Only one setting can say how long."""
         if len(given := self.horizons()) > 1:
             yield Problem(given[-1], f"{' and '.join(given)} both say how long to train", "keep one of them")
+
+
+class CheckpointSettings(Section):
+    """Which checkpoints stay, besides the newest ones, and what may be risked. None of it changes what is learned."""
+
+    keep_best: Annotated[Count, Field(ge=1)] = free(2, description="how many of those with the best validation stay")
+    keep_emergency: Count = free(3, description="how many of those stay that were saved because something broke")
+    milestone_steps: Positive | None = free(None, description="steps between two that stay for good; off: none does")
+    milestone_epochs: Positive | None = free(None, description="epochs between two that stay for good; off: none does")
+    milestones: Literal["weights", "full"] = free(
+        "weights", description="keep old milestones as weights only, a third of the size, or so that training can go on"
+    )
+    disk_budget_gb: Annotated[float, Field(gt=0)] | None = free(
+        None, description="what the checkpoints of all stages may take up; off: as much as the numbers above come to"
+    )
+    risk_minutes: Annotated[float, Field(gt=0)] = free(
+        60.0, description="age of the last checkpoint at which a run that can not save gives up"
+    )
+    background: bool = free(True, description="save while training goes on, where memory allows it")

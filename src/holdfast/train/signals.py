@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-HANDLED = (signal.SIGINT, signal.SIGTERM)
+from holdfast.base.faults import Stopped
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # SIGUSR1: what schedulers send before a time limit
 
 
 class StopFlag:
@@ -20,13 +22,21 @@ class StopFlag:
         """Remember the first request; later ones do not change it."""
         self.reason = self.reason or reason
 
+    def check(self, where: str) -> None:
+        """Raise Stopped in the middle of `where` if somebody asked; only where nothing is lost by it."""
+        if self:
+            raise Stopped(f"stopped by {self.reason} during {where}", "run the same command again to go on from here")
+
     def __bool__(self) -> bool:
         return self.reason is not None
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """A flag that SIGINT and SIGTERM set while the block runs. Works in the main thread of the process only."""
+    """A flag that SIGINT, SIGTERM and SIGUSR1 set while the block runs. Works in a process's main thread only.
+
+    One that the process was holding back until somebody could hear it is heard now, and held back again afterwards.
+    """
     flag = StopFlag()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -35,8 +45,10 @@ def stop_on_signals() -> Iterator[StopFlag]:
         flag.ask(signal.Signals(number).name)
 
     previous = {number: signal.signal(number, handle) for number in HANDLED}
+    held_back = signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
     try:
         yield flag
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -32,6 +32,7 @@ class RunState:
     position:  index of the next batch; it runs ahead of `step` by the batches that were skipped.
     tokens:    input tokens of the applied batches.
     best:      lowest validation score seen, if any was measured.
+    evaluated: step of the last validation or round of samples that lies behind this state.
     dirty:     True while the optimizer is at work: such a state must not be saved.
     """
 
@@ -45,6 +46,7 @@ class RunState:
     position: int = 0
     tokens: int = 0
     best: float | None = None
+    evaluated: int | None = None
     guard: GuardMemory = field(default_factory=GuardMemory)
     dirty: bool = False
 
@@ -65,27 +67,41 @@ class RunState:
             "position": self.position,
             "micro_batch_rows": self.micro_batch_rows,
             "best": self.best,
+            "evaluated": self.evaluated,
             "guard": self.guard.to_dict(),
             "optimizer": self.optimizer.state_scalars(),
         }
 
     def restore(self, manifest: Manifest, tensors: dict[str, dict[str, Tensor]]) -> None:
-        """Become the state that was saved. Shapes are compared before the first live tensor is touched."""
-        _same_shapes(self.model, tensors["model"])
+        """Become the state that was saved. Raises Fault, and changes nothing, when it is a state of something else."""
+        _same_kind(self.model, tensors["model"])
+        before = self.optimizer.state_scalars()
+        try:
+            guard = GuardMemory.from_dict(manifest.guard)
+            self.optimizer.load_state_scalars(dict(manifest.optimizer))
+            self.optimizer.load_state_tensors(tensors["optimizer"])
+        except (KeyError, TypeError, ValueError) as error:
+            self.optimizer.load_state_scalars(before)
+            raise Fault(
+                f"the checkpoint is of another optimizer or guard: {error}",
+                "resume with the recipe and the version the checkpoint was made with, or start in a new run directory",
+            ) from error
         self.model.load_state_dict(tensors["model"])
-        self.optimizer.load_state_tensors(tensors["optimizer"])
-        self.optimizer.load_state_scalars(dict(manifest.optimizer))
         self.step, self.tokens, self.position = manifest.step, manifest.tokens, manifest.position
-        self.best = manifest.best
-        self.guard = GuardMemory.from_dict(manifest.guard)
+        self.best, self.evaluated = manifest.best, manifest.evaluated
+        self.guard = guard
 
 
-def _same_shapes(model: nn.Module, saved: dict[str, Tensor]) -> None:
-    here = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    there = {name: tuple(tensor.shape) for name, tensor in saved.items()}
+def _same_kind(model: nn.Module, saved: dict[str, Tensor]) -> None:
+    here = {name: _kind(tensor) for name, tensor in model.state_dict().items()}
+    there = {name: _kind(tensor) for name, tensor in saved.items()}
     if here != there:
         odd = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
         raise Fault(
             f"the checkpoint is of another model: {odd[0]} is {there.get(odd[0])} there and {here.get(odd[0])} here",
             "resume with the recipe the checkpoint was made with, or start in a new run directory",
         )
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} of {tensor.dtype}"

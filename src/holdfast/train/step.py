@@ -13,6 +13,9 @@ from holdfast.base.draws import draw
 from holdfast.base.records import Batch, Report
 from holdfast.train.precision import autocast
 from holdfast.train.state import RunState
+from holdfast.train.sync import Alone, Ranks
+
+_MOST_PARTS = 2**20  # of one rank's share of a batch: keeps the draws of the ranks apart
 
 
 class Objective(Protocol):
@@ -30,27 +33,34 @@ def batch_loss(model: torch.nn.Module, batch: Batch, precision: str) -> Tensor:
         return objective.loss_sum(_tensor(batch.inputs, device), _tensor(batch.targets, device), segments)
 
 
-def gradients(state: RunState, batch: Batch) -> Report:
+def gradients(state: RunState, batch: Batch, trained: int | None = None, ranks: Ranks | None = None) -> Report:
     """Fill the gradients of the mean loss over the batch's trained tokens, micro-batch by micro-batch.
 
-    Dividing by the whole batch's count, not each part's, makes the gradient independent of the micro-batch size up
-    to rounding. No weight and no optimizer state moves here, so a step can be judged, retried or dropped after it.
+    trained: trained tokens of the whole batch; None: all of them are in `batch`. ranks: who holds the other shares.
+
+    Dividing by the whole batch's count, not each part's, makes the gradient independent of the micro-batch size and of
+    the number of ranks, up to rounding. No weight and no optimizer state moves here, so a step can be judged, retried
+    or dropped after it.
     """
     state.optimizer.zero_grad()
-    trained = batch.trained_tokens
+    ranks = ranks or Alone()
+    trained = batch.trained_tokens if trained is None else trained
     nats = torch.zeros((), dtype=torch.float64)
     if trained:
         for index, start in enumerate(range(0, len(batch.inputs), state.micro_batch_rows)):
-            torch.manual_seed(draw(state.seed, state.stage, state.position, index, "dropout"))
+            place = ranks.rank * _MOST_PARTS + index
+            _seed(draw(state.seed, state.stage, state.position, place, "dropout"), state.device)
             part = batch.rows(start, start + state.micro_batch_rows)
             loss = batch_loss(state.model, part, state.precision)
             (loss / trained).backward()
             nats += loss.detach().double().cpu()
+        ranks.add_up(_grads(state))
+    all_nats, tokens = ranks.total(float(nats), batch.inputs.size)
     return Report(
         step=state.step,
-        loss=float(nats) / max(trained, 1),
+        loss=all_nats / max(trained, 1),
         grad_norm=_grad_norm(state),
-        tokens=batch.inputs.size,
+        tokens=int(tokens),
         trained_tokens=trained,
         micro_batch_rows=state.micro_batch_rows,
     )
@@ -63,6 +73,16 @@ def apply(state: RunState, report: Report, lr_scale: float, clip: float | None) 
         torch._foreach_mul_(_grads(state), clip / report.grad_norm)
     state.optimizer.step(lr_scale)
     state.dirty = False
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """`torch.manual_seed` for the device in use. For those that are not there it would write down who asked, which
+    takes as long as a small micro-batch."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def _grad_norm(state: RunState) -> float:
