@@ -14,7 +14,7 @@ def make(tmp_path_factory):
         with ShardWriter(out, dtype, shard_tokens) as writer:
             for number, ids in enumerate(documents):
                 writer.add(ids, None if masks is None else masks[number])
-            writer.close({"tokenizer_fingerprint": "t", "made_from": "m", "text_bytes": 1000})
+            writer.close({"tokenizer_fingerprint": "t", "made_from": "m"})
         return Shards.open(out)
 
     return write

@@ -1,20 +1,22 @@
 """A corpus from end to end: what is written, that it is the same each time, and what is said when nothing is left."""
 
-import errno
 import json
-import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast.base.faults import DataFault, DiskFault
-from holdfast.base.files import file_hash
-from holdfast.text import build
+from holdfast.disk.files import chunk_hashes
+from holdfast.text import deal, gather
 from holdfast.text.build import CorpusSummary, build_corpus
-from holdfast.text.corpus import read_manifest, read_split
+from holdfast.text.corpus import read_split
+from holdfast.text.manifest import read_manifest
 from holdfast.text.settings import CorpusSettings
+
+from ..disk.breaking import WAYS, goes_on_wherever_it_is_broken, nothing_goes_past_the_watcher
 
 
 def make(path: Path, out: Path, seed: int = 1, **settings: Any) -> CorpusSummary:
@@ -49,12 +51,13 @@ def test_every_document_lands_on_one_side_with_its_text(corpus_folder: Path, tmp
 
 
 def test_the_manifest_describes_the_files(corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build.LineFiles.__init__, "__defaults__", (2000,))
+    monkeypatch.setattr(gather, "PART_CHARACTERS", 2000)
     manifest = make(corpus_folder, tmp_path).manifest
     assert manifest == read_manifest(tmp_path)
     assert len(manifest["files"]) > 3
     for each in manifest["files"]:
-        assert file_hash(tmp_path / each["name"]) == each["hash"]
+        assert chunk_hashes(tmp_path / each["name"]) == each["chunks"]
+        assert (tmp_path / each["name"]).read_bytes().count(b"\n") == each["documents"]
     on_disk = {path.name for path in tmp_path.iterdir()} - {"texts"}
     assert on_disk == {"manifest.json", "rejected.jsonl"} | {each["name"] for each in manifest["files"]}
     assert manifest["clean"]["nfc"] >= 1
@@ -69,32 +72,58 @@ def test_the_same_input_gives_the_same_bytes_whatever_the_paths(corpus_folder: P
     assert make(tmp_path / "moved", tmp_path / "d", seed=2).fingerprint != first.fingerprint
 
 
-def test_building_again_replaces_what_was_there(corpus_folder: Path, tmp_path: Path) -> None:
+def test_a_whole_corpus_is_not_made_again_and_litter_goes(corpus_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    make(corpus_folder, out)
-    for stale in ("train-00007.jsonl", ".gathered-00000.jsonl", ".train-00000.jsonl.1.part"):
+    summary = make(corpus_folder, out)
+    before = made_at(out)
+    assert before.keys() == {"manifest.json", "rejected.jsonl", "train-00000.jsonl", "val-00000.jsonl"}
+    for stale in ("train-00007.jsonl", ".gathered-00000.jsonl", ".dealt-00001.json", ".train-00000.jsonl.1.part"):
         (out / stale).write_text("stale")
-    make(corpus_folder, out)
-    assert {path.name for path in out.iterdir()} == {
-        "manifest.json",
-        "rejected.jsonl",
-        "train-00000.jsonl",
-        "val-00000.jsonl",
-    }
+    assert make(corpus_folder, out) == summary
+    assert made_at(out) == before
 
 
-def test_a_build_that_fails_leaves_no_manifest(
-    corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def made_at(folder: Path) -> dict[str, tuple[int, int]]:
+    """Which files there are, and when each was written."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+def test_other_settings_and_damage_make_it_anew(corpus_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    summary = make(corpus_folder, out)
+    assert make(corpus_folder, out, val_fraction=0.3).fingerprint != summary.fingerprint
+    assert make(corpus_folder, out) == summary
+    for name in ("train-00000.jsonl", "manifest.json"):
+        data = bytearray((out / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (out / name).write_bytes(data)
+        assert make(corpus_folder, out) == summary
+    (corpus_folder / "letter-00.txt").write_text("Another text.")
+    assert make(corpus_folder, out).fingerprint != summary.fingerprint
+
+
+def test_nothing_goes_past_the_watcher(library: Path, tmp_path: Path) -> None:
+    nothing_goes_past_the_watcher(partial(make, library), tmp_path / "out")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_wherever_it_is_broken_it_goes_on_behind_the_finished_parts(library: Path, tmp_path: Path, way: str) -> None:
+    counted = goes_on_wherever_it_is_broken(partial(make, library), tmp_path / "out", way, 6)
+    assert counted["finished_files_kept"] > 20
+
+
+def test_parts_change_nothing_but_where_files_end(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make(corpus_folder, tmp_path / "out")
-
-    def full(*args: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(build.LineFiles, "add", full)
-    with pytest.raises(DiskFault, match="No space left"):
-        make(corpus_folder, tmp_path / "out")
-    assert not (tmp_path / "out" / "manifest.json").exists()
+    parted = make(library, tmp_path / "parted").manifest
+    monkeypatch.setattr(gather, "PART_CHARACTERS", 10**9)
+    whole = make(library, tmp_path / "whole").manifest
+    assert len(parted["files"]) > 6 > len(whole["files"]) == 2
+    for key in ("splits", "held_out", "rejected", "sources"):
+        assert parted[key] == whole[key]
+    assert (tmp_path / "parted" / "rejected.jsonl").read_text() == (tmp_path / "whole" / "rejected.jsonl").read_text()
+    for split in ("train", "val"):
+        assert list(read_split(tmp_path / "parted", split)) == list(read_split(tmp_path / "whole", split))
 
 
 def test_an_output_that_is_a_file_is_a_fault(corpus_folder: Path, tmp_path: Path) -> None:
@@ -143,7 +172,7 @@ def test_generated_text(tmp_path: Path) -> None:
     settings = CorpusSettings(generator="harbour", documents=60)
     told: list[tuple[int, int | None]] = []
     summary = build_corpus(settings, 3, tmp_path, lambda done, total: told.append((done, total)))
-    assert summary.manifest["sources"]["generated"]["documents"] + summary.manifest["rejected"].get(build.COPY, 0) == 60
+    assert summary.manifest["sources"]["generated"]["documents"] + summary.manifest["rejected"].get(deal.COPY, 0) == 60
     assert told[-1][0] > 0
 
 

@@ -10,7 +10,8 @@ import pytest
 from holdfast.base.faults import DataFault
 from holdfast.base.records import Conversation, Message
 from holdfast.text.build import build_corpus
-from holdfast.text.corpus import RejectedRow, read_conversations, read_manifest, read_split, split_conversations
+from holdfast.text.corpus import RejectedRow, read_conversations, read_split, split_conversations
+from holdfast.text.manifest import read_manifest
 from holdfast.text.settings import CorpusSettings
 
 
@@ -30,6 +31,28 @@ def test_a_corpus_that_is_not_there_or_not_finished_is_a_fault(corpus: Path) -> 
     (corpus / "manifest.json").write_text('{"schema": 99}')
     with pytest.raises(DataFault, match="of this version"):
         read_manifest(corpus)
+
+
+def test_a_manifest_that_was_changed_is_a_fault(corpus: Path) -> None:
+    manifest = corpus / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"documents": 3', '"documents": 4', 1))
+    with pytest.raises(DataFault, match="its own hash"):
+        read_manifest(corpus)
+
+
+def test_reading_goes_on_behind_what_was_read(corpus: Path) -> None:
+    documents = list(read_split(corpus, "train"))
+    for skip in (0, 1, len(documents) - 1, len(documents), len(documents) + 5):
+        assert list(read_split(corpus, "train", skip)) == documents[skip:]
+
+
+def test_a_flipped_bit_is_a_fault(corpus: Path) -> None:
+    shard = corpus / "train-00000.jsonl"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(DataFault, match="chunk 0"):
+        next(read_split(corpus, "train"))
 
 
 def test_a_shard_that_was_shortened_or_lost_is_a_fault(corpus: Path) -> None:

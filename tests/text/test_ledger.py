@@ -1,9 +1,6 @@
 """What is counted, and under which name."""
 
-import pytest
-
 from holdfast.base.records import Document
-from holdfast.text import ledger as module
 from holdfast.text.ledger import Ledger, Refusals, Tally, source_of
 from holdfast.text.rejection import Rejected
 
@@ -11,11 +8,8 @@ from holdfast.text.rejection import Rejected
 def test_characters_bytes_and_words() -> None:
     ledger = Ledger(1)
     ledger.add(Document("a.txt", "zwölf Schiffe 🚢", {"path": "a.txt"}))
-    assert ledger.counts(0) == (15, 19, 3)
-    assert ledger.sizes.tolist() == [19]
-    tally = Tally()
-    tally.add(*ledger.counts(0))
-    tally.add(1, 1, 1)
+    assert ledger.counts.tolist() == [[15, 19, 3]]
+    tally = Tally(1, 15, 19, 3) + Tally(1, 1, 1, 1)
     assert tally.plain() == {"documents": 2, "characters": 16, "bytes": 20, "words": 4}
 
 
@@ -37,15 +31,46 @@ def test_single_files_are_counted_by_folder_and_others_by_file() -> None:
     assert source_of(Document("story-1", "")) == "generated"
 
 
-def test_all_rejections_are_counted_and_the_first_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_REJECTED", 2)
-    refusals = Refusals()
-    rows = [refusals.add(Rejected(str(number), "empty", f"line {number}")) for number in range(3)]
-    assert rows == [
+def test_entries_come_back_in_pieces_as_they_were() -> None:
+    documents = [
+        Document(f"{folder}/{n}.txt", f"text {n}", {"path": f"{folder}/{n}.txt"}) for n, folder in enumerate("aabca")
+    ]
+    whole, first, again = Ledger(1), Ledger(1), Ledger(1)
+    for document in documents:
+        whole.add(document)
+    for document in documents[:3]:
+        first.add(document)
+    again.extend(first.since(0), first.names)
+    for document in documents[3:]:
+        again.add(document)
+    assert again.since(0) == whole.since(0)
+    assert list(again.names) == list(whole.names) == ["a", "b", "c"]
+    assert whole.sources.tolist() == [0, 0, 1, 2, 0]
+    assert Ledger(1).counts.shape == (0, 3)
+
+
+def test_all_rejections_are_counted_and_the_first_are_listed() -> None:
+    refusals = Refusals(most=2)
+    for number in range(3):
+        refusals.add(Rejected(str(number), "empty", f"line {number}"))
+    refusals.add(Rejected("9", "binary"))
+    assert refusals.rows == [
         {"id": "0", "reason": "empty: line 0", "preview": ""},
         {"id": "1", "reason": "empty: line 1", "preview": ""},
-        None,
     ]
-    refusals.add(Rejected("9", "binary"))
-    assert refusals.plain() == {"empty": 3, "binary": 1}
+    assert list(refusals.counted().items()) == [("empty", 3), ("binary", 1)]
     assert refusals.examples["empty"] == "0: empty: line 0"
+
+
+def test_rejections_told_in_parts_are_those_told_at_once() -> None:
+    found = [Rejected(str(number), ("binary", "empty")[number % 3 == 0], "", str(number)) for number in range(9)]
+    whole, total = Refusals(most=5), Refusals(most=5)
+    for rejected in found:
+        whole.add(rejected)
+    for some in (found[:2], [], found[2:8], found[8:]):
+        part = total.following()
+        for rejected in some:
+            part.add(rejected)
+        total.include(part.plain())
+    assert total.plain() == whole.plain()
+    assert list(total.by_reason) == list(whole.by_reason)

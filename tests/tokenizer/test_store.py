@@ -4,8 +4,12 @@ import pytest
 from tokenizers import Tokenizer as Library
 
 from holdfast.base.faults import DataFault
+from holdfast.disk.fileops import watched
 from holdfast.tokenizer.lossless import NASTY
-from holdfast.tokenizer.store import MANIFEST_FILE, TOKENIZER_FILE, export_json, load, save
+from holdfast.tokenizer.store import MANIFEST_FILE, TOKENIZER_FILE, export_json, load, save, saved
+
+from ..disk.breaking import contents, nothing_goes_past_the_watcher
+from ..disk.watchers import Killed, Nth
 
 
 def test_a_saved_tokenizer_comes_back_equal(tokenizer, tmp_path):
@@ -74,3 +78,34 @@ def test_a_torn_file_is_seen(bpe, tmp_path):
     (tmp_path / TOKENIZER_FILE).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataFault, match="not valid JSON"):
         load(tmp_path)
+
+
+def test_a_tokenizer_is_known_again_by_what_it_was_made_from(bpe, tmp_path):
+    assert saved(tmp_path, "corpus") is None
+    save(bpe, tmp_path, "corpus")
+    assert saved(tmp_path, "corpus").fingerprint == bpe.fingerprint
+    assert saved(tmp_path, "another corpus") is None
+    change_json(tmp_path / TOKENIZER_FILE, swap_ids)
+    assert saved(tmp_path, "corpus") is None
+
+
+def test_nothing_goes_past_the_watcher(bpe, tmp_path):
+    nothing_goes_past_the_watcher(lambda folder: save(bpe, folder, "corpus"), tmp_path / "out")
+
+
+def test_killed_anywhere_it_is_the_old_one_or_none_and_never_half_of_the_new(tokenizer, bpe, tmp_path):
+    counter = Nth()
+    save(bpe, tmp_path / "unbroken", "old")
+    with watched(counter):
+        save(tokenizer, tmp_path / "unbroken", "new")
+    for number in range(1, counter.count + 1):
+        out = tmp_path / str(number)
+        save(bpe, out, "old")
+        with watched(Nth(number, Killed)), pytest.raises(Killed):
+            save(tokenizer, out, "new")
+        if (old := saved(out, "old")) is not None:
+            assert old.fingerprint == bpe.fingerprint
+        if (new := saved(out, "new")) is not None:
+            assert new.fingerprint == tokenizer.fingerprint
+        save(tokenizer, out, "new")
+        assert contents(out) == contents(tmp_path / "unbroken")

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.base.faults import DataFault
-from holdfast.base.files import chunk_hashes, read_json
+from holdfast.disk import parts
+from holdfast.disk.files import read_json
 from holdfast.feed.write import CONTENT_KEYS, MANIFEST_FILE, SCHEMA, content_fingerprint
 
 _REMEDY = "remove the folder and run the tokens stage again"
@@ -123,12 +124,5 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def _check_file(path: Path, recorded: dict[str, Any], verify: bool) -> None:
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError as error:
-        raise DataFault(f"the token file {path} is missing", _REMEDY) from error
-    if size != recorded["bytes"]:
-        raise DataFault(f"the token file {path} is damaged: {size} bytes instead of {recorded['bytes']}", _REMEDY)
-    if verify and (hashes := chunk_hashes(path)) != recorded["chunks"]:
-        chunk = next(i for i, pair in enumerate(zip(hashes, recorded["chunks"], strict=True)) if pair[0] != pair[1])
-        raise DataFault(f"the token file {path} is damaged: chunk {chunk} is not what was written", _REMEDY)
+    if why := parts.damage(path, recorded, only_size=not verify):
+        raise DataFault(f"the token file {path} is damaged: {why}", _REMEDY)

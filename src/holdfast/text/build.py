@@ -1,45 +1,34 @@
-"""From raw text to a corpus: read, clean, gate, then drop copies, hold out, and write both splits.
+"""From raw text to a corpus: read, clean, gate, then drop copies, hold out, and write both sides.
 
-Two passes, so that the held-out share is right in bytes although documents come one by one: the first reads and
-cleans into a temporary file and remembers a few numbers of each document; the second deals the lines out.
+Two passes, so that the held-out share is right in bytes although documents come one by one: `gather` reads and cleans
+into parts and remembers a few numbers of each document; `deal` gives each part's lines to their sides. Both finish
+part by part, so a build that was killed goes on behind the last part that is whole.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from holdfast.base.faults import DataFault, DiskFault
-from holdfast.base.files import atomic_writer, fingerprint, write_json
-from holdfast.base.records import Document
-from holdfast.base.settings import identity
-from holdfast.text import gates
-from holdfast.text.clean import clean, versions
-from holdfast.text.dedup import originals
-from holdfast.text.ledger import MOST_SOURCES, Ledger, Refusals, Tally, measure
-from holdfast.text.lines import LineFiles, consumed, document_line, json_line, read_document
+from holdfast.disk import fileops, parts
+from holdfast.disk.files import write_bytes
+from holdfast.text.deal import SPLITS, Dealing, sides
+from holdfast.text.gather import Gathering
+from holdfast.text.ledger import Refusals
+from holdfast.text.lines import json_line
+from holdfast.text.manifest import MANIFEST, describe, finished, origin
 from holdfast.text.meter import Meter, Progress
-from holdfast.text.rejection import Rejected, preview
 from holdfast.text.settings import CorpusSettings
-from holdfast.text.sources import documents
-from holdfast.text.split import choose, cut_document
 
-SCHEMA = 1
-MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
-SPLITS = ("train", "val")
-SPOOL = ".gathered"
-RULE = "whole documents, by keyed hash of their ids"
-COPY = "copy of another document"
+_OURS = r"(train|val)-\d{5}\.jsonl|\.gathered-\d{5}\.(jsonl|ledger|json)|\.dealt-\d{5}\.json"
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
 
 
@@ -73,110 +62,42 @@ class CorpusSummary:
 def build_corpus(settings: CorpusSettings, seed: int, out: Path, progress: Progress) -> CorpusSummary:
     """Write `out/train-*.jsonl` and `out/val-*.jsonl` (id, text, meta), `out/rejected.jsonl` and, last, the manifest.
 
-    The same files, settings and seed give the same bytes. progress(done, total): bytes of input read, packed as they
-    are; the total is None for generated text. What an earlier build left in `out` is replaced.
+    The same files, settings and seed give the same bytes, however often the build was killed on the way: what it had
+    finished is verified and kept. What a build of anything else left in `out` is replaced.
+    progress(done, total): bytes of input read, packed as they are; the total is None for generated text.
     Raises DataFault when no text is left, or none can be held out; DiskFault when the disk fails.
     """
     with _disk_faults(out):
-        out.mkdir(parents=True, exist_ok=True)
-        _clear(out)
-        refusals = Refusals()
-        meter = Meter(progress)
-        with atomic_writer(out / REJECTED) as listed:
-
-            def refuse(rejected: Rejected) -> None:
-                row = refusals.add(rejected)
-                if row is not None:
-                    listed.write(json_line(row))
-
-            ledger, spool = _gather(settings, seed, out, meter, refuse)
-            dealt = None if not len(ledger) else _deal(settings, ledger, spool, out, refuse)
-        meter.tell()
-        if dealt is None or not all(tally.documents for tally in dealt.tallies.values()):
-            raise _nothing_left(refusals, dealt, out / REJECTED)
-        manifest = _manifest(settings, seed, ledger, dealt, refusals)
-        write_json(out / MANIFEST, manifest)
+        made_from = origin(settings, seed)
+        fileops.make_directory(out)
+        manifest = finished(out, made_from) or _build(settings, seed, out, made_from, Meter(progress))
+        parts.sweep(out, _OURS, [each["name"] for each in manifest["files"]])
     return CorpusSummary(manifest["fingerprint"], manifest)
 
 
-def _clear(out: Path) -> None:
-    """The manifest goes first: without one the folder is no corpus."""
-    (out / MANIFEST).unlink(missing_ok=True)
-    names = [f"{split}-*.jsonl" for split in SPLITS] + [REJECTED, f"{SPOOL}-*.jsonl", ".*.jsonl.*.part"]
-    for pattern in names:
-        for path in out.glob(pattern):
-            path.unlink()
+def _build(settings: CorpusSettings, seed: int, out: Path, made_from: str, meter: Meter) -> dict[str, Any]:
+    if (out / MANIFEST).exists():
+        fileops.unlink(out / MANIFEST)
+    dealing = Dealing(out, made_from)
+    gathering = Gathering(settings, seed, out, made_from)
+    gathering.continue_behind(len(dealing.records))
+    parts.sweep(out, _OURS, dealing.names | gathering.names)
+    gathering.run(meter)
+    ledger, refusals = gathering.ledger, gathering.refusals
+    to = sides(ledger, settings)
+    dealing.run(gathering.parts, to, refusals)
+    meter.tell()
+    write_bytes(out / REJECTED, b"".join(map(json_line, refusals.rows)))
+    manifest = describe(settings, seed, made_from, ledger, to, dealing.records, refusals.counted())
+    if not all(manifest["splits"][split]["documents"] for split in SPLITS):
+        raise _nothing_left(refusals, len(ledger), out / REJECTED)
+    parts.seal(out / MANIFEST, manifest)
+    return manifest
 
 
-def _gather(
-    settings: CorpusSettings, seed: int, out: Path, meter: Meter, refuse: Callable[[Rejected], None]
-) -> tuple[Ledger, list[Path]]:
-    """First pass: every document that passes the gates, cleaned, in temporary files."""
-    ledger = Ledger(seed)
-    with LineFiles(out, SPOOL) as spool:
-        for found in documents(settings, seed, meter):
-            if isinstance(found, Rejected):
-                refuse(found)
-                continue
-            document = replace(found, text=clean(found.text, settings.clean))
-            rejected = gates.judge(document, settings)
-            if rejected is not None:
-                refuse(rejected)
-                continue
-            ledger.add(document)
-            spool.add(document_line(document))
-            if len(ledger) == settings.max_documents:
-                break
-    return ledger, spool.paths
-
-
-@dataclass(slots=True)
-class _Dealt:
-    """Where the text went."""
-
-    tallies: dict[str, Tally]
-    sources: dict[int, dict[str, Tally]]
-    files: list[dict[str, Any]]
-    cut: Document | None = None
-
-
-def _deal(
-    settings: CorpusSettings, ledger: Ledger, spool: list[Path], out: Path, refuse: Callable[[Rejected], None]
-) -> _Dealt:
-    """Second pass: each line to its split, copies dropped."""
-    first = originals(ledger.digests)
-    kept = first == np.arange(len(first)) if settings.dedup else np.ones(len(first), bool)
-    chosen = choose(ledger.keys[first][kept], ledger.sizes[kept], settings.val_fraction)
-    held_out = np.zeros(len(first), bool)
-    held_out[kept] = chosen.val
-    cut = None if chosen.cut is None else int(np.flatnonzero(kept)[chosen.cut])
-    dealt = _Dealt({split: Tally() for split in SPLITS}, defaultdict(lambda: {s: Tally() for s in SPLITS}), [])
-    with ExitStack() as stack:
-        files = {split: stack.enter_context(LineFiles(out, split)) for split in SPLITS}
-
-        def put(split: str, line: bytes, index: int, counts: tuple[int, int, int]) -> None:
-            files[split].add(line)
-            dealt.tallies[split].add(*counts)
-            dealt.sources[ledger.source(index)][split].add(*counts)
-
-        for index, line in enumerate(consumed(spool)):
-            if not kept[index]:
-                document = read_document(line)
-                refuse(Rejected(document.id, COPY, "", preview(document.text)))
-            elif index == cut:
-                dealt.cut = read_document(line)
-                for split, part in zip(SPLITS, cut_document(dealt.cut, chosen.tail_bytes), strict=True):
-                    if part.text:
-                        put(split, document_line(part), index, measure(part.text))
-            else:
-                put("val" if held_out[index] else "train", line, index, ledger.counts(index))
-    dealt.files = [{"split": split, **each} for split in SPLITS for each in files[split].facts()]
-    return dealt
-
-
-def _nothing_left(refusals: Refusals, dealt: _Dealt | None, listed: Path) -> DataFault:
+def _nothing_left(refusals: Refusals, gathered: int, listed: Path) -> DataFault:
     total = refusals.by_reason.total()
-    if dealt is not None:
+    if gathered:
         return DataFault(
             "no text can be held out for validation: there is a single text, of one character or in copies only",
             "add more text to corpus.path",
@@ -188,44 +109,6 @@ def _nothing_left(refusals: Refusals, dealt: _Dealt | None, listed: Path) -> Dat
         f"no document is left of {total:,}; {count:,} of them: {reason} (such as {refusals.examples[reason]})",
         f"check corpus.path; the rejected texts are listed in {listed}",
     )
-
-
-def _manifest(settings: CorpusSettings, seed: int, ledger: Ledger, dealt: _Dealt, refusals: Refusals) -> dict[str, Any]:
-    content = [[each["split"], each["name"], each["hash"]] for each in dealt.files]
-    sizes = {split: dealt.tallies[split].bytes for split in SPLITS}
-    return {
-        "schema": SCHEMA,
-        "kind": "corpus",
-        "fingerprint": fingerprint(content),
-        "seed": seed,
-        "splits": {split: tally.plain() for split, tally in dealt.tallies.items()},
-        "held_out": {
-            "rule": RULE if dealt.cut is None else f"{RULE}, and the end of the largest document",
-            "wanted": settings.val_fraction,
-            "reached": round(sizes["val"] / sum(sizes.values()), 6),
-            "cut_document": None if dealt.cut is None else dealt.cut.id,
-        },
-        "rejected": refusals.plain(),
-        "sources": _sources(ledger, dealt),
-        "clean": versions(settings.clean),
-        "settings": identity(settings),
-        "files": dealt.files,
-    }
-
-
-def _sources(ledger: Ledger, dealt: _Dealt) -> dict[str, dict[str, int]]:
-    """Documents and text by where they come from, largest first."""
-    names = list(ledger.names)
-    rows = {}
-    for number, tallies in dealt.sources.items():
-        both = {key: tallies["train"].plain()[key] + tallies["val"].plain()[key] for key in tallies["val"].plain()}
-        held_out = {"val_documents": tallies["val"].documents, "val_bytes": tallies["val"].bytes}
-        rows[names[number]] = both | held_out
-    order = sorted(rows, key=lambda name: (-rows[name]["bytes"], name))
-    found = {name: rows[name] for name in order[:MOST_SOURCES]}
-    if rest := order[MOST_SOURCES:]:
-        found[f"({len(rest):,} more)"] = {key: sum(rows[name][key] for name in rest) for key in rows[rest[0]]}
-    return found
 
 
 @contextmanager

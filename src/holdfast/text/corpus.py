@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn, cast, get_args
 
@@ -11,13 +12,13 @@ import xxhash
 
 from holdfast.base.draws import draw
 from holdfast.base.faults import DataFault
-from holdfast.base.files import read_json
 from holdfast.base.records import Conversation, Document, Message, Role
-from holdfast.text.build import MANIFEST, SCHEMA
+from holdfast.disk.parts import damage
 from holdfast.text.compression import Metered, suffix_of, unpacked
 from holdfast.text.encoding import sound
 from holdfast.text.lines import read_document
 from holdfast.text.locate import InputFile, find_inputs
+from holdfast.text.manifest import read_manifest
 from holdfast.text.rejection import Unreadable
 from holdfast.text.rows import plain_fields, rows
 
@@ -25,36 +26,24 @@ HELD_OUT_FRACTION = 0.05
 _ROLES = get_args(Role)
 
 
-def read_manifest(corpus: Path) -> dict[str, Any]:
-    """What a corpus folder says of itself. Raises DataFault when it is not there, unreadable, or of another schema."""
-    try:
-        manifest = read_json(corpus / MANIFEST)
-    except FileNotFoundError:
-        raise DataFault(f"{corpus} holds no corpus: its {MANIFEST} is missing", "build the corpus first") from None
-    except (OSError, ValueError) as error:
-        _broken(corpus / MANIFEST, error)
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise DataFault(f"{corpus / MANIFEST} is not a corpus of this version", "build the corpus again")
-    return manifest
+def read_split(corpus: Path, split: str, skip: int = 0) -> Iterator[Document]:
+    """Documents of "train" or "val", in the order in which they were read, behind the first `skip`. Constant memory.
 
-
-def read_split(corpus: Path, split: str) -> Iterator[Document]:
-    """Documents of "train" or "val", in the order in which they were read. Constant memory.
-
-    Raises DataFault when a file is missing, or is not as long as the manifest says.
+    Raises DataFault when a file is missing, or is not what was written.
     """
     for facts in read_manifest(corpus)["files"]:
         if facts["split"] != split:
             continue
         path = corpus / facts["name"]
         try:
-            size = path.stat().st_size
-            if size != facts["bytes"]:
-                _broken(path, f"{size:,} bytes instead of {facts['bytes']:,}")
-            with open(path, "rb") as file:
-                yield from map(read_document, file)
+            if skip < facts["documents"]:
+                if why := damage(path, facts):
+                    _broken(path, why)
+                with open(path, "rb") as file:
+                    yield from map(read_document, islice(file, skip, None))
         except (OSError, ValueError, KeyError) as error:
             _broken(path, error)
+        skip = max(0, skip - facts["documents"])
 
 
 def _broken(path: Path, why: object) -> NoReturn:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.base.faults import DataFault
-from holdfast.base.files import read_json, write_json, write_text
+from holdfast.disk import fileops, parts
+from holdfast.disk.files import read_json, write_json, write_text
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.tokenizer.lossless import check_lossless
 from holdfast.tokenizer.vocabulary import PATTERNS, Vocabulary, full_encoder
@@ -22,9 +23,14 @@ def export_json(tokenizer: Tokenizer) -> str:
     return full_encoder(tokenizer.vocabulary).to_str()
 
 
-def save(tokenizer: Tokenizer, directory: Path) -> None:
-    """Write `tokenizer.json`, then the manifest that vouches for it."""
-    (directory / MANIFEST_FILE).unlink(missing_ok=True)
+def save(tokenizer: Tokenizer, directory: Path, made_from: str | None = None) -> None:
+    """Write `tokenizer.json`, then the manifest that vouches for it. Raises OSError.
+
+    made_from: a fingerprint of the text and the settings it was learned from, by which `saved` knows it again.
+    """
+    parts.sweep(directory)
+    if (directory / MANIFEST_FILE).exists():
+        fileops.unlink(directory / MANIFEST_FILE)
     write_text(directory / TOKENIZER_FILE, export_json(tokenizer))
     write_json(
         directory / MANIFEST_FILE,
@@ -35,8 +41,18 @@ def save(tokenizer: Tokenizer, directory: Path) -> None:
             "vocab_size": tokenizer.vocab_size,
             "special": tokenizer.special,
             "fingerprint": tokenizer.fingerprint,
+            "made_from": made_from,
         },
     )
+
+
+def saved(directory: Path, made_from: str) -> Tokenizer | None:
+    """The tokenizer in `directory` if it is whole and was made from the same, else None."""
+    try:
+        manifest = _read(directory / MANIFEST_FILE)
+        return load(directory) if manifest.get("made_from") == made_from else None
+    except DataFault:
+        return None
 
 
 def load(directory: Path) -> Tokenizer:
@@ -57,6 +73,8 @@ def _read(path: Path) -> dict[str, Any]:
         value = read_json(path)
     except FileNotFoundError as error:
         raise DataFault(f"there is no tokenizer: {path} is missing", "run the tokenizer stage first") from error
+    except OSError as error:
+        raise _damaged(path, f"it can not be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise _damaged(path, "it is not valid JSON") from error
     if not isinstance(value, dict):

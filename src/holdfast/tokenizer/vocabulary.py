@@ -12,7 +12,7 @@ from functools import cached_property
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, processors
 from tokenizers import Tokenizer as Encoder
 
-from holdfast.base.files import fingerprint
+from holdfast.disk.files import fingerprint
 from holdfast.tokenizer.settings import Kind, Pattern
 from holdfast.tokenizer.special import special_tokens
 

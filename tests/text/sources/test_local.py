@@ -6,6 +6,7 @@ import json
 import lzma
 import tarfile
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ Found = tuple[dict[str, Document], dict[str, str]]
 def read(path: Path | str, text_field: str = "text") -> Found:
     """({id: document}, {id: why it was rejected})."""
     settings = CorpusSettings(path=str(path), text_field=text_field)
-    found = list(local.documents(settings, 0, Meter(lambda done, total: None)))
+    found = list(chain.from_iterable(local.units(settings, 0, Meter(lambda done, total: None))))
     kept = {each.id: each for each in found if isinstance(each, Document)}
     rejected = {each.id: each.why for each in found if isinstance(each, Rejected)}
     assert len(kept) + len(rejected) == len(found), "an id was used twice"
@@ -249,7 +250,7 @@ def test_progress_reaches_the_size_of_the_files(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(b"x" * 100_000)
     told: list[tuple[int, int | None]] = []
     meter = Meter(lambda done, total: told.append((done, total)))
-    list(local.documents(CorpusSettings(path=str(tmp_path)), 0, meter))
+    list(chain.from_iterable(local.units(CorpusSettings(path=str(tmp_path)), 0, meter)))
     meter.tell()
     size = sum(path.stat().st_size for path in tmp_path.iterdir())
     assert told[-1] == (size, size)

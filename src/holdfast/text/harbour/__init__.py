@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.base.files import fingerprint as hash_of
 from holdfast.base.records import Conversation, Document
+from holdfast.disk.files import fingerprint as hash_of
 from holdfast.text.harbour.chats import FAMILIES, conversation
 from holdfast.text.harbour.lexicon import Split
 from holdfast.text.harbour.stories import document
@@ -19,9 +19,9 @@ __all__ = ["FAMILIES", "conversations", "documents", "fingerprint"]
 SAMPLE = 100
 
 
-def documents(count: int, seed: int) -> Iterator[Document]:
-    """`count` short documents: stories, ledgers, dialogues, lessons and what is known of the town."""
-    return (document(index, seed) for index in range(count))
+def documents(count: int, seed: int, start: int = 0) -> Iterator[Document]:
+    """Documents start..start+count-1: short stories, ledgers, dialogues, lessons and what is known of the town."""
+    return (document(index, seed) for index in range(start, start + count))
 
 
 def conversations(count: int, seed: int, split: Split) -> Iterator[Conversation]:

@@ -1,12 +1,14 @@
 """One file per place that text comes from.
 
-A source is a module with `documents(settings, seed, meter)`, an iterator of Document and Rejected, and
-`fingerprint(settings)`, which changes whenever the documents would.
+A source is a module with `units(settings, seed, meter)` and `fingerprint(settings)`, which changes whenever the
+documents would. A unit is a file, or whatever else can be passed over without being opened: an iterator of Document
+and Rejected, the same each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from holdfast.base.records import Document
 from holdfast.text.locate import files_fingerprint, find_inputs
@@ -16,10 +18,38 @@ from holdfast.text.settings import CorpusSettings
 from holdfast.text.sources import generated, local
 
 
-def documents(settings: CorpusSettings, seed: int, meter: Meter) -> Iterator[Document | Rejected]:
-    """What the settings' source holds, one document at a time. Raises DataFault when it can not be read at all."""
+class Cursor(NamedTuple):
+    """How far a source was read, so that reading can go on from there.
+
+    unit: units that need not be opened again. item: what was taken from the next one. read: what the meter said when
+    that one was opened.
+    """
+
+    unit: int
+    item: int
+    read: int
+
+
+START = Cursor(0, 0, 0)
+
+
+def documents(
+    settings: CorpusSettings, seed: int, meter: Meter, start: Cursor = START
+) -> Iterator[tuple[Cursor, Document | Rejected]]:
+    """What the settings' source holds behind `start`, one text at a time, each with the place behind it.
+
+    Raises DataFault when it can not be read at all.
+    """
     source = local if settings.generator is None else generated
-    return source.documents(settings, seed, meter)
+    meter.advance(start.read)
+    for number, unit in enumerate(source.units(settings, seed, meter)):
+        if number < start.unit:
+            continue
+        known = start.item if number == start.unit else 0
+        before = meter.done
+        for item, found in enumerate(unit, 1):
+            if item > known:
+                yield Cursor(number, item, before), found
 
 
 def source_fingerprint(settings: CorpusSettings) -> str:

@@ -10,10 +10,17 @@ from holdfast.text.meter import Meter
 from holdfast.text.rejection import Rejected
 from holdfast.text.settings import CorpusSettings
 
+UNIT_DOCUMENTS = 1000
 
-def documents(settings: CorpusSettings, seed: int, meter: Meter) -> Iterator[Document | Rejected]:
-    """`settings.documents` documents of the named generator; the same for the same seed."""
-    for document in harbour.documents(settings.documents, seed):
+
+def units(settings: CorpusSettings, seed: int, meter: Meter) -> Iterator[Iterator[Document | Rejected]]:
+    """`settings.documents` documents of the named generator, a thousand at a time; the same for the same seed."""
+    for start in range(0, settings.documents, UNIT_DOCUMENTS):
+        yield _made(min(UNIT_DOCUMENTS, settings.documents - start), seed, start, meter)
+
+
+def _made(count: int, seed: int, start: int, meter: Meter) -> Iterator[Document | Rejected]:
+    for document in harbour.documents(count, seed, start):
         meter.advance(len(document.text))
         yield document
 

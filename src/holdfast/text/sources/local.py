@@ -60,18 +60,18 @@ class Place:
 Found = Iterator[Document | Rejected]
 
 
-def documents(settings: CorpusSettings, seed: int, meter: Meter) -> Found:
-    """Every document of the named files, by file name, then in the order of the file. `seed` is not used: files are
-    what they are.
+def units(settings: CorpusSettings, seed: int, meter: Meter) -> Iterator[Found]:
+    """What was met that is no file, then each of the named files by name, in its own order. `seed` is not used: files
+    are what they are.
 
     Raises DataFault when nothing can be read at all, or a format needs a library that is not installed.
     """
     assert settings.path is not None, "a checked recipe names a path for this source"
     inputs = find_inputs(settings.path)
     meter.total = inputs.bytes
-    yield from inputs.rejected
+    yield iter(inputs.rejected)
     for file in inputs.files:
-        yield from _file(file, settings.text_field, meter)
+        yield _file(file, settings.text_field, meter)
 
 
 def fingerprint(settings: CorpusSettings) -> str:
