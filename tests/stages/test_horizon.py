@@ -5,15 +5,28 @@ from pathlib import Path
 import pytest
 
 from holdfast.base.faults import RecipeFault
-from holdfast.stages.horizon import FEWEST_STEPS, budget_steps, fixed_steps, settle
+from holdfast.stages.horizon import FEWEST_STEPS, budget_steps, fixed_steps, settle, stored
 from holdfast.train.settings import TrainSettings
 
 
 def test_the_first_answer_is_kept_whatever_the_clock_says_later(tmp_path: Path) -> None:
-    first = settle(tmp_path, lambda: "fp32", lambda precision: (120, f"measured in {precision}"))
-    again = settle(tmp_path, lambda: "bf16", lambda precision: (999, "a faster machine"))
+    first = settle(tmp_path, "f", lambda: "fp32", lambda precision: (120, f"measured in {precision}"))
+    again = settle(tmp_path, "f", lambda: "bf16", lambda precision: (999, "a faster machine"))
     assert first == again
     assert (again.total_steps, again.precision, again.origin) == (120, "fp32", "measured in fp32")
+
+
+def test_other_settings_have_their_own_length_and_the_same_number_format(tmp_path: Path) -> None:
+    settle(tmp_path, "f", lambda: "fp32", lambda precision: (120, "first"))
+    other = settle(tmp_path, "g", lambda: "bf16", lambda precision: (150, f"then, in {precision}"))
+    assert (other.total_steps, other.precision, other.origin) == (150, "fp32", "then, in fp32")
+    assert settle(tmp_path, "g", lambda: "bf16", lambda precision: (999, "later")) == other
+    assert stored(tmp_path) == (other, "g")
+
+
+def test_one_that_was_stored_without_its_settings_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "horizon.json").write_text('{"total_steps": 7, "precision": "fp32", "origin": "an older version"}')
+    assert settle(tmp_path, "f", lambda: "bf16", lambda precision: (999, "now")).total_steps == 7
 
 
 @pytest.mark.parametrize(

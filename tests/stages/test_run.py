@@ -12,6 +12,7 @@ from holdfast.stages.recipe import resolve
 from holdfast.stages.run import disk_fault, holder, identity, locked, prepare
 
 
+@pytest.mark.slow  # a real second process
 def test_a_second_process_is_told_who_holds_the_run(tmp_path: Path) -> None:
     script = (
         f"from pathlib import Path\nfrom holdfast.stages.run import locked\nwith locked(Path({str(tmp_path)!r})): pass"

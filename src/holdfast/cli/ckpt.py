@@ -1,4 +1,4 @@
-"""`holdfast ckpt`: the checkpoints of a run, looked at and never changed."""
+"""`holdfast ckpt`: the checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from typing import Annotated
 
 import typer
 
-from holdfast.base.faults import ExitCode, RecipeFault
+from holdfast.base.faults import ExitCode
 from holdfast.cli.runs import RunArgument, existing
 from holdfast.cli.screen import AsJson, show_json, show_table, size
 
-app = typer.Typer(help="Checkpoints of a run: list, show, verify. Nothing here changes a file.", no_args_is_help=True)
+app = typer.Typer(help="Checkpoints of a run. Only prune changes a file.", no_args_is_help=True)
+FORM = "RUN[:STAGE[@STEP]]"
+DEEDS = {"keep": "keep", "demote": "keep the weights", "delete": "delete"}
+MOST_TENSORS = 20  # shown to people; --json shows all
 
 
 @app.command("list")
 def list_checkpoints(run_dir: RunArgument, as_json: AsJson = False) -> None:
-    """Every committed checkpoint, oldest first, each read through and checked."""
+    """Every committed checkpoint, oldest first, each read through and checked.
+
+    A healthy one was followed by many sound steps. One of weights only can be used and exported, not trained on.
+    """
     folder = existing(run_dir)
     from holdfast.stages.checkpoints import listing
 
@@ -24,27 +30,25 @@ def list_checkpoints(run_dir: RunArgument, as_json: AsJson = False) -> None:
     if as_json:
         show_json(found)
         return
-    columns = ("stage", "step", "tags", "bytes", "verified", "healthy", "path")
-    show_table(columns, [[_shown(column, each[column]) for column in columns] for each in found])
+    columns = ("stage", "step", "tags", "bytes", "verified", "healthy", "weights_only", "path")
+    titles = [column.replace("_", " ") for column in columns]
+    show_table(titles, [[_shown(column, each[column]) for column in columns] for each in found])
 
 
 @app.command("show")
 def show(
-    where: Annotated[
-        str, typer.Argument(metavar="RUN[:STAGE[@STEP]]", help="By default the last stage's newest checkpoint.")
-    ],
+    where: Annotated[str, typer.Argument(metavar=FORM, help="By default the last stage's newest checkpoint.")],
     as_json: AsJson = False,
 ) -> None:
     """One checkpoint with the hashes of its model and of its optimizer state: equal hashes, equal state."""
-    run_dir, stage, step = split(where)
-    folder = existing(run_dir)
+    path = _named(where)
     from holdfast.stages.checkpoints import details
 
-    found = details(folder, stage, step)
+    found = details(path)
     if as_json:
         show_json(found)
     else:
-        show_table(("what", "is"), [(key, _shown(key, value)) for key, value in found.items()])
+        show_table(("what", "is"), [(key.replace("_", " "), _shown(key, value)) for key, value in found.items()])
 
 
 @app.command("verify")
@@ -62,15 +66,71 @@ def verify(run_dir: RunArgument, as_json: AsJson = False) -> None:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def split(where: str) -> tuple[Path, str | None, int | None]:
-    """`RUN:STAGE@STEP` in parts. A folder that exists under the whole name is taken as that."""
-    if Path(where).is_dir():
-        return Path(where), None, None
-    run_dir, _, place = where.rpartition(":") if ":" in where else (where, "", "")
-    stage, at, step = place.partition("@")
-    if at and not step.isdecimal():
-        raise RecipeFault(f"{step!r} is not a step", "write RUN:STAGE@STEP, such as runs/demo:pretrain@200")
-    return Path(run_dir), stage or None, int(step) if step else None
+@app.command("prune")
+def prune(
+    run_dir: RunArgument,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=2, metavar="N", help="How many of the newest stay, not the recipe's.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete what retention no longer holds, as training does after each save.
+
+    The newest two, the best, the healthy and the milestones stay; see the checkpoints section of the recipe.
+    """
+    folder = existing(run_dir)
+    from holdfast.stages.checkpoints import prune as let_go
+
+    found = let_go(folder, keep, dry=dry_run)
+    if as_json:
+        show_json(found)
+        return
+    show_table(("checkpoint", "action"), [(each["path"], DEEDS[each["action"]]) for each in found["checkpoints"]])
+    typer.echo(f"{'this would free' if dry_run else 'freed'} {size(found['freed_bytes'])}")
+
+
+@app.command("diff")
+def diff(
+    one: Annotated[
+        str, typer.Argument(metavar="A", help="RUN, RUN:STAGE, RUN:STAGE@STEP, or the folder of a checkpoint.")
+    ],
+    other: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
+    as_json: AsJson = False,
+) -> None:
+    """What two checkpoints differ in: facts, hashes, and how far each tensor is from the other.
+
+    Exit code 0: model and optimizer are equal to the bit, 1: they are not.
+    """
+    pair = _named(one), _named(other)
+    from holdfast.stages.checkpoints import difference
+
+    found = difference(*pair)
+    if as_json:
+        show_json(found)
+    else:
+        rows = [(name, *values) for name, values in found["fields"].items()]
+        rows += [(f"hash of the {part}", *values) for part, values in found["digests"].items()]
+        show_table(("what", "A", "B"), rows)
+        odd = [each for each in found["tensors"] if not each["equal"]]
+        odd.sort(key=lambda each: -(each["max_abs_difference"] or float("inf")))
+        if odd:
+            typer.echo()
+            shown = [(f"{each['part']} {each['name']}", each["max_abs_difference"]) for each in odd[:MOST_TENSORS]]
+            show_table(("tensor", "largest difference"), shown)
+        typer.echo(f"{len(odd)} of {len(found['tensors'])} tensors differ" if odd else "the state is equal to the bit")
+    if not found["equal"]:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _named(where: str) -> Path:
+    """The folder of the checkpoint that the words name."""
+    from holdfast.stages.choice import checkpoint_at, found_in, split
+
+    if (checkpoint := checkpoint_at(Path(where))) is not None:
+        return checkpoint.path
+    run_dir, stage, step = split(where)
+    return found_in(existing(run_dir), stage, step).path
 
 
 def _shown(key: str, value: object) -> object:

@@ -10,7 +10,7 @@ import typer
 from holdfast.base.faults import Fault
 from holdfast.cli.chat import say
 from holdfast.cli.crash import log_crashes_in
-from holdfast.cli.runs import Overrides, RunDir, opened
+from holdfast.cli.runs import Overrides, RunDir, listening_later, opened
 
 # Names, things and sums that no training text of their kind held: remembering, reading, spelling, knowing, counting.
 CONVERSATIONS = (
@@ -30,13 +30,14 @@ def demo(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the chat at the end.")] = False,
 ) -> None:
     """Train a small chat model on a built-in world of ships and people, and talk to it."""
-    resolved, folder = opened("demo", overrides, run_dir)
-    if not resolved.recipe.sft.enabled:
-        raise Fault("the demo ends in a chat, and sft.enabled is false", "holdfast run demo sft.enabled=false")
-    from holdfast.stages import pipeline
+    with listening_later():
+        resolved, folder = opened("demo", overrides, run_dir)
+        if not resolved.recipe.sft.enabled:
+            raise Fault("the demo ends in a chat, and sft.enabled is false", "holdfast run demo sft.enabled=false")
+        from holdfast.stages import pipeline
 
-    log_crashes_in(folder)
-    pipeline.run(resolved, folder, until=None, quiet=quiet)
+        log_crashes_in(folder)
+        pipeline.run(resolved, folder, until=None, quiet=quiet)
     _talk(folder)
     typer.echo(f"report: {folder / 'report.html'}")
     typer.echo(f"ask it yourself: holdfast chat {folder}")

@@ -11,7 +11,24 @@ from typer.core import TyperGroup
 
 import holdfast
 from holdfast.base.faults import ExitCode, Fault, Stopped
-from holdfast.cli import chat, ckpt, corpus, crash, demo, export, models, plan, recipes, report, run, sample, status
+from holdfast.cli import (
+    chat,
+    ckpt,
+    corpus,
+    crash,
+    demo,
+    drill,
+    export,
+    models,
+    plan,
+    recipes,
+    recover,
+    replay,
+    report,
+    run,
+    sample,
+    status,
+)
 from holdfast.cli.screen import show_fault
 
 SPINS = 5_000  # measured: no slower than spinning for ever on a quiet machine
@@ -53,8 +70,11 @@ def _root(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("plan")(plan.plan)
+app.command("drill")(drill.drill)
 app.command("status")(status.status)
 app.command("report")(report.report)
+app.command("recover")(recover.recover)
+app.command("replay")(replay.replay)
 app.command("sample")(sample.sample)
 app.command("chat")(chat.chat)
 app.command("export")(export.export)

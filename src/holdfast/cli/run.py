@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from holdfast.cli.crash import log_crashes_in
-from holdfast.cli.runs import Overrides, RunDir, opened
-
-
-class Resume(StrEnum):
-    """What to go on from when there is something."""
-
-    AUTO = "auto"
+from holdfast.cli.runs import Overrides, RunDir, listening_later, opened
 
 
 def run(
@@ -24,20 +17,41 @@ def run(
     overrides: Overrides = None,
     run_dir: RunDir = None,
     resume: Annotated[
-        Resume, typer.Option(help="auto: from the newest checkpoint that verifies, else from the start.")
-    ] = Resume.AUTO,
+        str,
+        typer.Option(
+            metavar="auto|latest|best|STEP|STAGE@STEP|PATH",
+            help="What to go on from. auto: the newest checkpoint that verifies, or the start; latest: the same, and "
+            "an error if there is none; best: the one with the best validation; STEP: that of the stage at work, or of "
+            "the last one that has it; PATH: the folder of a checkpoint, of another run too.",
+        ),
+    ] = "auto",
+    allow_change: Annotated[
+        bool,
+        typer.Option(
+            "--allow-change",
+            help="Go on training where the optimizer's settings, the schedule, the length or the batch size changed.",
+        ),
+    ] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Begin half-done stages anew; what they had is kept in the run's superseded/."),
+    ] = False,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Errors only.")] = False,
 ) -> None:
     """Run a recipe from raw text to report. Run again to continue: finished stages are not repeated.
 
-    Everything lands in runs/NAME or --run-dir. Exit code 75 means stopped cleanly: the same command goes on.
+    Everything lands in runs/NAME or --run-dir. Exit code 75 means stopped cleanly: the same command goes on. A finished
+    stage whose settings changed is made anew; a half-done one is left alone without --allow-change or --fresh.
     """
-    resolved, folder = opened(source, overrides, run_dir)
-    from holdfast.stages import pipeline
+    with listening_later():
+        resolved, folder = opened(source, overrides, run_dir)
+        from holdfast.stages import pipeline
+        from holdfast.stages.choice import Wish
 
-    log_crashes_in(folder)
-    worked = pipeline.run(resolved, folder, until=until, quiet=quiet)
+        log_crashes_in(folder)
+        wish = Wish(resume, allow_change, fresh)
+        worked = pipeline.run(resolved, folder, until=until, quiet=quiet, wish=wish)
     if quiet:
         return
     if not worked:

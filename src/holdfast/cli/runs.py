@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 RECIPE = "recipe.yaml"
 IDENTITY = "run.json"
+REQUESTS = (signal.SIGTERM, signal.SIGUSR1)  # to stop; a Ctrl-C is heard at any time
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, such as runs/demo.")]
 Overrides = Annotated[
@@ -22,6 +26,23 @@ Overrides = Annotated[
     typer.Argument(metavar="SETTING=VALUE", help="Settings to change, such as pretrain.steps=200."),
 ]
 RunDir = Annotated[Path | None, typer.Option("--run-dir", metavar="DIR", help="Where the run lives.")]
+
+
+@contextmanager
+def listening_later() -> Iterator[None]:
+    """Let SIGTERM and SIGUSR1 wait until the run inside listens for them, and forget those that come after it.
+
+    Loading takes seconds. A process that is asked to stop in them would end without the exit code by which a scheduler
+    knows that the run is to go on.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
+    try:
+        yield
+    finally:
+        for number in REQUESTS:
+            handler = signal.signal(number, signal.SIG_IGN)  # which takes back what is waiting
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def existing(run_dir: Path) -> Path:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from holdfast.base.faults import Fault
 from holdfast.model.build import build, config_from_dict
+from holdfast.model.config import Config
+from holdfast.model.count import parameters
 from holdfast.tokenizer import store
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.vault.manifest import Manifest
@@ -82,8 +85,11 @@ def _checkpoint(vault: Vault, stage: str, step: int | None) -> Checkpoint:
 
 def _model(manifest: Manifest, vault: Vault, checkpoint: Checkpoint) -> nn.Module:
     try:
-        model = build(config_from_dict(dict(manifest.model)))
-        model.load_state_dict(vault.load(checkpoint, ("model",))["model"])
+        config = config_from_dict(dict(manifest.model))
+        weights = vault.load(checkpoint, ("model",))["model"]
+        _same_size(config, weights)
+        model = build(config)
+        model.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise Fault(
@@ -91,3 +97,10 @@ def _model(manifest: Manifest, vault: Vault, checkpoint: Checkpoint) -> nn.Modul
             "use the version of holdfast that made it, or another checkpoint",
         ) from error
     return model.eval()
+
+
+def _same_size(config: Config, weights: dict[str, Tensor]) -> None:
+    """Raise ValueError unless the weights are as many as the config asks for: else it may ask for any memory."""
+    there = sum(tensor.numel() for tensor in weights.values())
+    if (wanted := parameters(config)) != there or not all(map(torch.is_floating_point, weights.values())):
+        raise ValueError(f"it asks for {wanted:,} weights and there are {there:,}")

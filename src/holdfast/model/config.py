@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 Mlp = Literal["swiglu", "relu2"]
+LONGEST_CONTEXT = 2**20  # the tables of positions are made for all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,11 @@ def config_from_dict(values: Mapping[str, Any]) -> Config:
 
 def _check_sizes(config: Config, names: tuple[str, ...]) -> None:
     for name in names:
-        if (value := getattr(config, name)) < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+        value = getattr(config, name)
+        if type(value) is not int or value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value!r}")
+    if config.context_length > LONGEST_CONTEXT:
+        raise ValueError(f"context_length must be at most {LONGEST_CONTEXT}, not {config.context_length}")
 
 
 def _check_above_zero(config: Config, names: tuple[str, ...]) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from holdfast.base.faults import DiskFault, Fault, RecipeFault
-from holdfast.base.files import fsync_directory, fsync_file, write_json, write_text
+from holdfast.disk import fileops
+from holdfast.disk.files import write_json, write_text
 from holdfast.model.build import build, config_from_dict
 from holdfast.model.config import Config
 from holdfast.model.count import parameters
@@ -78,15 +78,16 @@ def _placed(out: Path) -> Iterator[Path]:
         raise Fault(f"{out} exists and is not an empty folder", "choose a new folder: an export never overwrites")
     aside = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        aside.mkdir(parents=True)
+        fileops.make_directory(aside)
         yield aside
-        fsync_directory(aside)
-        os.rename(aside, out)
-        fsync_directory(out.parent)
+        fileops.sync_directory(aside)
+        fileops.rename(aside, out)
+        fileops.sync_directory(out.parent)
     except OSError as error:
         raise DiskFault(f"{out} can not be written: {error.strerror or error}", "choose another folder") from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):  # it is gone when it took its name
+            fileops.remove_tree(aside)
 
 
 def write_model(folder: Path, config: Config, weights: dict[str, Tensor], tokenizer: Tokenizer, chat: bool) -> None:
@@ -100,8 +101,7 @@ def write_model(folder: Path, config: Config, weights: dict[str, Tensor], tokeni
     write_json(folder / "generation_config.json", ids | {"eos_token_id": ends} | sampling)
     path = folder / "model.safetensors"
     save_file(hf.tensors(config, weights), path, metadata={"format": "pt"})
-    with open(path, "rb+") as file:
-        fsync_file(file)
+    fileops.sync_written(path)
 
 
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, context_length: int, chat: bool) -> None:

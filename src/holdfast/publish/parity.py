@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from holdfast.base.faults import Fault
-from holdfast.base.files import read_json, write_json
+from holdfast.disk.files import read_json, write_json
 
 RESULT = "parity.json"
 RECORD = "expected.json"

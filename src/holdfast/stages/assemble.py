@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from holdfast.base.faults import RecipeFault
+from holdfast.base.ranks import place
 from holdfast.feed.feed import Feed
 from holdfast.feed.shards import Shards
 from holdfast.model.build import build, initialise
@@ -25,14 +27,21 @@ VALIDATION_ROWS = 16  # rows measured at once when nothing smaller is asked for
 
 def settle_machine(recipe: Recipe) -> torch.device:
     """Set the number of CPU threads and return the device to train on. Raises RecipeFault for one that is not here."""
-    if recipe.threads is not None:  # else torch's own choice: OMP_NUM_THREADS, or one per core
-        torch.set_num_threads(recipe.threads)
+    if (threads := recipe.threads or _share_of_cores()) is not None:
+        torch.set_num_threads(threads)
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if recipe.device == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
     if not available[recipe.device]:
         raise RecipeFault(f"device {recipe.device} is not available on this machine", "use device=auto or device=cpu")
     return torch.device(recipe.device)
+
+
+def _share_of_cores() -> int | None:
+    """Threads for each of several processes on this machine; None leaves it to torch: OMP_NUM_THREADS, or all cores."""
+    here = place().local_world_size
+    chosen = os.environ.get("OMP_NUM_THREADS", "1") != "1"  # 1 is what torchrun sets where nobody chose
+    return None if here == 1 or chosen else max(1, (os.cpu_count() or 1) // here)
 
 
 def model_config(settings: ModelSettings, vocab_size: int) -> Config:
@@ -66,10 +75,8 @@ def schedule(settings: ScheduleSettings) -> ScheduleConfig:
 def feeds(
     folder: Path, settings: TrainSettings, context_length: int, seed: int, tokenizer: Tokenizer
 ) -> tuple[Feed, Feed]:
-    """(training feed, held-out feed) over `folder/train` and `folder/val`."""
-    rows = settings.batch_tokens // context_length
-    train, held_out = (
-        Feed(Shards.open(folder / split), context_length, rows, seed, settings.packing, tokenizer.pad)
-        for split in ("train", "val")
-    )
-    return train, held_out
+    """(this rank's share of the training feed, the whole held-out feed) over `folder/train` and `folder/val`."""
+    rows, here = settings.batch_tokens // context_length, place()
+    shards, held_out = (Shards.open(folder / split, verify=True) for split in ("train", "val"))
+    common = (context_length, rows, seed, settings.packing, tokenizer.pad)
+    return Feed(shards, *common, here.rank, here.world_size), Feed(held_out, *common)

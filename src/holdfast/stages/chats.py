@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.base.faults import DataFault
-from holdfast.base.files import atomic_writer, read_json, write_json
 from holdfast.base.records import Conversation
+from holdfast.disk.files import atomic_writer, fingerprint
+from holdfast.disk.parts import finish, finished, sweep
+from holdfast.feed.shards import Shards
 from holdfast.feed.write import ShardWriter, ids_dtype
 from holdfast.journal.sinks.bars import Progress
 from holdfast.stages.settings import SftSettings
 from holdfast.text import harbour
 from holdfast.text.corpus import RejectedRow, read_conversations, split_conversations
+from holdfast.text.sources import content_fingerprint
 from holdfast.tokenizer.chat import render_within
 from holdfast.tokenizer.codec import Tokenizer
 
 HELD_OUT = "heldout.jsonl"
 PREPARED = "prepared.json"
+SPLITS = ("train", "val")
+COUNTED = ("train", "heldout", "rejected")
 HELD_OUT_SHARE = 20  # one generated conversation in so many is made for the held-out side
 FEWEST_HELD_OUT = 400
 
@@ -28,14 +33,16 @@ FEWEST_HELD_OUT = 400
 def prepare(
     settings: SftSettings, seed: int, folder: Path, tokenizer: Tokenizer, context_length: int, progress: Progress
 ) -> dict[str, Any]:
-    """Write `folder/train`, `folder/val` (shards) and `folder/heldout.jsonl`; returns counts, stored last.
+    """Write `folder/train`, `folder/val` (shards) and `folder/heldout.jsonl`; returns counts.
 
-    Done once: a prepared folder is read, not made again. Rows that can not be used are counted by reason. Raises
-    DataFault when nothing is left to learn from.
+    Done once: what was made from the same conversations and is whole is not made again; a record, stored last, says so.
+    Rows that can not be used are counted by reason. Raises DataFault when nothing is left to learn from.
     """
-    if (folder / PREPARED).exists():
-        return dict(read_json(folder / PREPARED))
-    folder.mkdir(parents=True, exist_ok=True)
+    made_from = _origin(settings, seed, tokenizer, context_length)
+    record = finished(folder / PREPARED, made_from)
+    if record is not None and all(_whole(folder / split) for split in SPLITS):
+        return {name: record[name] for name in COUNTED}
+    sweep(folder)
     train, held_out, rejected = gather(settings, seed)
     limit = context_length + 1  # the last token of a row is only ever a target
     counts: dict[str, Any] = {
@@ -43,8 +50,21 @@ def prepare(
         "heldout": _write(_kept(held_out, folder / HELD_OUT), folder / "val", tokenizer, limit, rejected),
     }
     counts |= {"rejected": dict(rejected.most_common())}
-    write_json(folder / PREPARED, counts)
+    finish(folder / PREPARED, made_from, [folder / HELD_OUT], counts)
     return counts
+
+
+def _origin(settings: SftSettings, seed: int, tokenizer: Tokenizer, context_length: int) -> str:
+    made = [harbour.fingerprint(), settings.conversations]
+    source = made if settings.path is None else content_fingerprint(settings.path)
+    return fingerprint([source, seed, tokenizer.fingerprint, context_length])
+
+
+def _whole(shards: Path) -> bool:
+    try:
+        return bool(Shards.open(shards, verify=True).documents)
+    except DataFault:
+        return False
 
 
 def gather(settings: SftSettings, seed: int) -> tuple[Iterable[Conversation], Iterable[Conversation], Counter[str]]:
@@ -84,7 +104,7 @@ def _write(
     conversations: Iterable[Conversation], out: Path, tokenizer: Tokenizer, limit: int, rejected: Counter[str]
 ) -> dict[str, int]:
     """Render into shards; what does not fit the context is shortened by whole turns, or skipped and counted."""
-    seen = kept = text_bytes = 0
+    seen = 0
     with ShardWriter(out, ids_dtype(tokenizer.vocab_size)) as writer:
         for conversation in conversations:
             seen += 1
@@ -92,13 +112,11 @@ def _write(
             if rendered is None:
                 rejected["longer than the context"] += 1
                 continue
-            kept += 1
-            writer.add(*rendered)
-            text_bytes += sum(len(message.content.encode("utf-8")) for message in conversation.messages)
-        if not kept:
+            text_bytes = sum(len(message.content.encode("utf-8")) for message in conversation.messages)
+            writer.add(*rendered, text_bytes)
+        if not writer.documents:
             raise _nothing_left(out.name, seen, rejected)
-        meta = {"tokenizer_fingerprint": tokenizer.fingerprint, "made_from": "conversations", "text_bytes": text_bytes}
-        manifest = writer.close(meta)
+        manifest = writer.close({"tokenizer_fingerprint": tokenizer.fingerprint})
     return {"conversations": manifest["documents"], "tokens": manifest["tokens"], "learned": manifest["trained_tokens"]}
 
 

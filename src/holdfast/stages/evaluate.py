@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from holdfast.base.draws import draw
-from holdfast.base.files import fingerprint, write_json
 from holdfast.base.records import Conversation, Score
+from holdfast.disk.files import fingerprint, write_json
 from holdfast.evals.questions import choose, examine
 from holdfast.evals.samples import Form, variety, write_samples
 from holdfast.feed.feed import Feed
@@ -68,7 +68,9 @@ def _bits_per_byte(run: Run, loaded: Loaded) -> Score:
     held_out = Feed(
         shards, config.context_length, 1, run.recipe.seed, run.recipe.pretrain.packing, loaded.tokenizer.pad
     )
-    return validation(loaded.model, "fp32", held_out, loaded.tokenizer, run.recipe.evaluate.bits_per_byte_tokens)
+    return validation(
+        loaded.model, "fp32", held_out, loaded.tokenizer, run.recipe.evaluate.bits_per_byte_tokens, run.stop
+    )
 
 
 def _samples(run: Run, loaded: Loaded, samples: list[dict[str, Any]]) -> list[Score]:

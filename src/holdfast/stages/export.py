@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from holdfast.base.files import read_json
+from holdfast.disk.files import read_json
 from holdfast.infer.load import load_model
 from holdfast.publish.card import Facts
 from holdfast.publish.export import export

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from holdfast.base.faults import RecipeFault
-from holdfast.base.files import read_json, write_json
+from holdfast.base.faults import DataFault, RecipeFault
+from holdfast.disk import parts
 from holdfast.train.settings import TrainSettings
 
 FILE = "horizon.json"
+OF = "settings"
 # What part of the time that is left goes to each stage; the rest is for evaluation, export and the report.
 BUDGET_SHARE = {"pretrain": 0.80, "sft": 0.60}
 OVERHEAD = 0.05  # saves and validations between the steps
@@ -35,19 +36,38 @@ class Horizon:
     origin: str
 
 
-def settle(folder: Path, precision: Callable[[], str], steps: Callable[[str], tuple[int, str]]) -> Horizon:
+def settle(
+    folder: Path, settings: str, precision: Callable[[], str], steps: Callable[[str], tuple[int, str]]
+) -> Horizon:
     """The stored horizon of a stage's folder, or a new one, stored before it is returned.
 
+    settings:  the fingerprint of the stage. Where training goes on under others, only the number of steps is settled
+               again: the number format is part of what the model is.
     precision: () -> the number format of this machine; steps: that format -> (number of steps, origin).
     """
-    path = folder / FILE
-    if path.exists():
-        return Horizon(**read_json(path))
-    chosen = precision()
+    known, of = stored(folder)
+    if known is not None and of in (settings, None):
+        return known
+    chosen = precision() if known is None else known.precision
     total, origin = steps(chosen)
     horizon = Horizon(total, chosen, origin)
-    write_json(path, asdict(horizon))
+    parts.seal(folder / FILE, asdict(horizon) | {OF: settings})
     return horizon
+
+
+def stored(folder: Path) -> tuple[Horizon | None, str | None]:
+    """The horizon of a stage's folder, None where none was settled, and the fingerprint of the settings it is for."""
+    try:
+        plain = parts.unseal(folder / FILE, bare=True)
+        of = plain.pop(OF, None)
+        return Horizon(**plain), of
+    except FileNotFoundError:
+        return None, None
+    except (TypeError, ValueError) as error:
+        raise DataFault(
+            f"{folder / FILE} is damaged: {error}",
+            "delete it: the recipe settles it again, and `horizon` in each checkpoint's manifest says what it was",
+        ) from error
 
 
 def fixed_steps(settings: TrainSettings, rows_per_epoch: int, context_length: int) -> tuple[int, str] | None:

@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.base.faults import Fault, RecipeFault, Stopped
+from holdfast.disk import fileops, injection
 from holdfast.journal.journal import Journal
 from holdfast.stages import corpus, evaluate, export, pretrain, report, sft, tokenizer, tokens
+from holdfast.stages.choice import AS_IT_IS, Wish
+from holdfast.stages.ranks import follow, together
 from holdfast.stages.recipe import Recipe, Resolved, resolve
-from holdfast.stages.run import JOURNAL, RECIPE, Run, disk_fault, identity, locked, prepare
-from holdfast.stages.stage import Stage, begin, end, is_done, make_room, read_record, wanted_fingerprint
+from holdfast.stages.review import Start, has_work, require_run, review
+from holdfast.stages.run import JOURNAL, RECIPE, Run, check_recipe, disk_fault, identity, locked, prepare
+from holdfast.stages.stage import Stage, Wanted, begin, end, is_done, make_room, read_record, wanted_of
 from holdfast.stages.watch import watchers
 from holdfast.train.signals import StopFlag, stop_on_signals
+from holdfast.train.sync import Alone, Gang
 
 STAGES: tuple[Stage, ...] = (
     corpus.STAGE,
@@ -29,30 +34,57 @@ STAGES: tuple[Stage, ...] = (
 NAMES = (*(stage.name for stage in STAGES), "report")
 
 
-def run(resolved: Resolved, run_dir: Path, *, until: str | None = None, quiet: bool = False) -> bool:
+def run(
+    resolved: Resolved, run_dir: Path, *, until: str | None = None, quiet: bool = False, wish: Wish = AS_IT_IS
+) -> bool:
     """Bring every stage up to `until` to done, continuing whatever is half done. False when there was nothing to do.
 
-    Raises the first Fault of a stage as it is; Stopped after a signal, with everything saved.
+    wish: what to go on from, and what may be done about settings that changed.
+
+    Raises RecipeFault, with the run as it was, when half-done work and the recipe do not fit together; the first Fault
+    of a stage as it is; Stopped after a signal, with everything saved. Of several ranks only the first returns; the
+    others raise SystemExit with its exit code.
     """
     wanted = _wanted_stages(resolved.recipe, until)
-    with locked(run_dir):
+    with together() as ranks:
+        if faults := injection.from_environment(ranks.rank):
+            fileops.watch(injection.FileFaults(faults))
+        if isinstance(ranks, Gang) and ranks.rank > 0:
+            follow(ranks, run_dir, {stage.name: stage.work for stage in STAGES})
+        return _lead(resolved, run_dir, wanted, quiet, ranks, wish)
+
+
+def _lead(resolved: Resolved, run_dir: Path, wanted: list[Stage], quiet: bool, ranks: Alone | Gang, wish: Wish) -> bool:
+    require_run(run_dir, wish)
+    with locked(run_dir), _told_as_disk_fault(run_dir):
+        start = review(wanted, resolved.recipe, run_dir, wish)
         prepare(run_dir, resolved)
-        if _first_pending(wanted, resolved.recipe, run_dir) is None and (run_dir / report.JSON).exists():
+        if not start.pending and (run_dir / report.JSON).exists():
             return False
-        try:
-            with stop_on_signals() as stop, _opened(resolved, run_dir, stop, quiet) as context:
-                _run_stages(context, wanted)
-                report.write(run_dir)
-        except OSError as error:
-            if error.errno is None:
-                raise
-            raise disk_fault(run_dir, error) from error
+        start.make_way()
+        with stop_on_signals() as stop, _opened(resolved, run_dir, stop, quiet, ranks) as context:
+            context.choice = start.choice
+            for note in start.notes:
+                context.say(note)
+            _run_stages(context, wanted, start)
+            report.write(run_dir)
     return True
+
+
+@contextmanager
+def _told_as_disk_fault(run_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise disk_fault(run_dir, error) from error
 
 
 def reopen(run_dir: Path) -> Resolved:
     """The recipe of an existing run, as it was resolved then."""
     identity(run_dir)  # says so when this is no run
+    check_recipe(run_dir)
     return resolve(run_dir / RECIPE, [])
 
 
@@ -65,16 +97,6 @@ def _wanted_stages(recipe: Recipe, until: str | None) -> list[Stage]:
     return [stage for stage in stages if NAMES.index(stage.name) <= NAMES.index(until)]
 
 
-def _first_pending(stages: list[Stage], recipe: Recipe, run_dir: Path) -> Stage | None:
-    results: dict[str, str] = {}
-    for stage in stages:
-        folder = run_dir / stage.name
-        if not is_done(stage, folder, wanted_fingerprint(stage, recipe, results)):
-            return stage
-        results[stage.name] = _result(folder)
-    return None
-
-
 def _result(folder: Path) -> str:
     record = read_record(folder)
     assert record is not None, "asked for the result of a stage that is not done"
@@ -82,29 +104,35 @@ def _result(folder: Path) -> str:
 
 
 @contextmanager
-def _opened(resolved: Resolved, run_dir: Path, stop: StopFlag, quiet: bool) -> Iterator[Run]:
+def _opened(resolved: Resolved, run_dir: Path, stop: StopFlag, quiet: bool, ranks: Alone | Gang) -> Iterator[Run]:
     journal = Journal.open(run_dir / JOURNAL)
     sinks = watchers(run_dir, journal, quiet)
-    context = Run(run_dir, resolved.recipe, journal, sinks, stop, quiet, time.monotonic())
+    context = Run(run_dir, resolved.recipe, journal, sinks, stop, quiet, time.monotonic(), ranks=ranks)
     try:
-        context.record("event", event="start", incarnation=journal.incarnation)
+        context.record("event", event="start", incarnation=journal.incarnation, world_size=ranks.world_size)
         yield context
     finally:
         sinks.close()
         journal.close()
 
 
-def _run_stages(context: Run, stages: list[Stage]) -> None:
+def _run_stages(context: Run, stages: list[Stage], start: Start) -> None:
     results: dict[str, str] = {}
     for stage in stages:
         folder = context.dir / stage.name
-        wanted = wanted_fingerprint(stage, context.recipe, results)
-        if not is_done(stage, folder, wanted):
-            if told := make_room(stage, folder, wanted):
-                context.say(told)
-            if not is_done(stage, folder, wanted):  # what was set aside earlier may have come back finished
-                _run_stage(context, stage, folder, wanted)
+        wanted = wanted_of(stage, context.recipe, results)
+        decision = start.decide(stage, folder, wanted)
+        if decision.deed == "anew":
+            for told in (decision.line(stage.name), make_room(stage, folder, wanted.fingerprint)):
+                if told is not None:
+                    context.say(told)
+            if read_record(folder) is not None:  # what was set aside earlier has come back, finished or half done
+                context.record("event", event="stage_back", stage=stage.name, fingerprint=wanted.fingerprint)
+        if decision.deed in ("go on", "fork") or not is_done(stage, folder, wanted.fingerprint):
+            _run_stage(context, stage, folder, wanted)
         results[stage.name] = _result(folder)
+        if elsewhere := context.ranks.asked_to_stop():
+            context.stop.ask(elsewhere)
         if context.stop:
             raise Stopped(
                 f"stopped by {context.stop.reason} after {stage.name}, everything is saved",
@@ -112,13 +140,14 @@ def _run_stages(context: Run, stages: list[Stage]) -> None:
             )
 
 
-def _run_stage(context: Run, stage: Stage, folder: Path, wanted: str) -> None:
-    if not stage.resumes:
-        _clear(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+def _run_stage(context: Run, stage: Stage, folder: Path, wanted: Wanted) -> None:
+    if not stage.resumes and folder.exists():
+        fileops.remove_tree(folder)
+    fileops.make_directory(folder)
     record = begin(folder, wanted)
-    resumed = stage.resumes and record["starts"] > 1
-    context.record("event", event="stage_continue" if resumed else "stage_start", stage=stage.name)
+    resumed = stage.resumes and (record["starts"] > 1 or has_work(folder))
+    event = "stage_continue" if resumed else "stage_start"
+    context.record("event", event=event, stage=stage.name, fingerprint=wanted.fingerprint)
     started = time.monotonic()
     try:
         facts: Mapping[str, Any] = stage.work(context)
@@ -132,11 +161,3 @@ def _run_stage(context: Run, stage: Stage, folder: Path, wanted: str) -> None:
     ended = end(folder, record, "done", time.monotonic() - started, facts)
     context.record("event", event="stage_done", stage=stage.name, wall_seconds=ended["wall_seconds"])
     context.journal.commit()
-
-
-def _clear(folder: Path) -> None:
-    """Empty a folder whose stage is made anew, deepest entries first."""
-    if not folder.exists():
-        return
-    for path in sorted(folder.rglob("*"), key=lambda path: len(path.parts), reverse=True):
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -2,46 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch import nn
+
+from holdfast.base.faults import Fault, RecipeFault
+from holdfast.model.config import Config, config_to_dict
 from holdfast.stages import assemble
+from holdfast.stages.changes import other_model, words
+from holdfast.stages.choice import located, weights_fingerprint
 from holdfast.stages.recipe import Recipe, identity
 from holdfast.stages.run import Run
 from holdfast.stages.stage import Stage
 from holdfast.stages.training import CHECKPOINTS, Lesson, learn
 from holdfast.tokenizer import store
+from holdfast.tokenizer.codec import Tokenizer
+from holdfast.vault.store import Checkpoint
+from holdfast.vault.verify import read_part
 
 
 def settings(recipe: Recipe) -> Mapping[str, Any]:
-    """The model, how it is trained, and in which precision."""
+    """The model, how it is trained, in which precision, and the weights it starts from, by what they are."""
+    section = identity(recipe.pretrain)
+    source = section.pop("init_from")
     return {
         "model": identity(recipe.model),
-        "pretrain": identity(recipe.pretrain),
+        "pretrain": section,
         "seed": recipe.seed,
         "precision": recipe.precision,
         "budget": None if recipe.pretrain.horizons() else recipe.budget,
+        **({} if source is None else {"init_from": weights_fingerprint(_source(source))}),
     }
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    """Train on the corpus from random weights."""
+    """Train on the corpus, from random weights or from those of another run."""
+    source = run.recipe.pretrain.init_from
+    return learn(run, lesson(run)) | ({} if source is None else {"init_from": source})
+
+
+def lesson(run: Run) -> Lesson:
+    """What is to be trained. Raises RecipeFault when the weights to start from are of another model. Writes nothing."""
     recipe = run.recipe
     tokenizer = store.load(run.dir / "tokenizer")
     config = assemble.model_config(recipe.model, tokenizer.vocab_size)
     feed, held_out = assemble.feeds(run.dir / "tokens", recipe.pretrain, config.context_length, recipe.seed, tokenizer)
-    lesson = Lesson(
+    return Lesson(
         name=STAGE.name,
         settings=recipe.pretrain,
         config=config,
         tokenizer=tokenizer,
         feed=feed,
         held_out=held_out,
-        first_weights=lambda model: None,
+        first_weights=_first_weights(recipe.pretrain.init_from, config, tokenizer),
         prompts=recipe.evaluate.prompts,
         form="continuation",
     )
-    return learn(run, lesson)
+
+
+def _first_weights(source: str | None, config: Config, tokenizer: Tokenizer) -> Callable[[nn.Module], None]:
+    if source is None:
+        return lambda model: None
+    checkpoint = _source(source)
+    if odd := other_model(checkpoint.manifest, config_to_dict(config), tokenizer.fingerprint):
+        raise RecipeFault(
+            f"pretrain.init_from: {checkpoint.path} is of another model: {words(odd)}",
+            "describe that model in the recipe, or start from weights that fit this one",
+        )
+
+    def load(model: nn.Module) -> None:
+        model.load_state_dict(read_part(checkpoint, "model"))
+
+    return load
+
+
+def _source(where: str) -> Checkpoint:
+    try:
+        return located(where, stage="pretrain")
+    except Fault as fault:
+        raise RecipeFault(f"pretrain.init_from: {fault.cause}", fault.remedy) from fault
 
 
 STAGE = Stage("pretrain", ("tokenizer", "tokens"), settings, work, outputs=(CHECKPOINTS,), resumes=True)

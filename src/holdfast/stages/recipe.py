@@ -18,10 +18,10 @@ from holdfast.base.layers import RESOLVED, Layer, from_values, from_words, from_
 from holdfast.base.settings import Count, Duration, Problem, Section, flat, free, group, identity
 from holdfast.evals.settings import EvaluateSettings
 from holdfast.publish.settings import ExportSettings
-from holdfast.stages.settings import ModelSettings, SftSettings, TokensSettings
+from holdfast.stages.settings import ModelSettings, PretrainSettings, SftSettings, TokensSettings
 from holdfast.text.settings import CorpusSettings
 from holdfast.tokenizer.settings import TokenizerSettings
-from holdfast.train.settings import TrainSettings
+from holdfast.train.settings import CheckpointSettings, TrainSettings
 
 __all__ = ["Recipe", "Resolved", "describe_shipped", "dump", "find", "identity", "resolve", "shipped"]
 
@@ -98,8 +98,9 @@ class Recipe(Section):
     tokenizer: TokenizerSettings = group(TokenizerSettings)
     tokens: TokensSettings = group(TokensSettings)
     model: ModelSettings = group(ModelSettings)
-    pretrain: TrainSettings = group(TrainSettings)
+    pretrain: PretrainSettings = group(PretrainSettings)
     sft: SftSettings = group(SftSettings)
+    checkpoints: CheckpointSettings = group(CheckpointSettings)
     evaluate: EvaluateSettings = group(EvaluateSettings)
     export: ExportSettings = group(ExportSettings)
 

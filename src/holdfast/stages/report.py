@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from holdfast.base.files import fingerprint, read_json, write_json, write_text
+from holdfast.disk.files import fingerprint, read_json, write_json, write_text
 from holdfast.evals.report.facts import RunFacts
 from holdfast.evals.report.render import render_html, render_json
 from holdfast.journal.journal import lineage, read
@@ -55,12 +56,17 @@ def gather(run_dir: Path) -> RunFacts:
         evals=_evals(run_dir, validations),
         samples=_samples(run_dir, journal),
         transcripts=_json(run_dir / "evaluate" / evaluate.TRANSCRIPTS, []),
-        events=[record for record in journal if record["kind"] in EVENTS],
+        events=[_finite(record) for record in journal if record["kind"] in EVENTS],
     )
 
 
 def _of(records: Sequence[Record], stage: str) -> list[Record]:
     return [record for record in records if record.get("stage") == stage]
+
+
+def _finite(record: Record) -> Record:
+    """The record with None for what is no number, such as the loss for which a batch was skipped."""
+    return {key: None if isinstance(value, float) and not isfinite(value) else value for key, value in record.items()}
 
 
 def _model(run_dir: Path) -> dict[str, Any]:

@@ -12,24 +12,42 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 
 import holdfast
-from holdfast.base.faults import DiskFault, Fault
-from holdfast.base.files import read_json, write_json, write_text
+from holdfast.base.faults import DiskFault, Fault, RecipeFault
+from holdfast.disk import parts
+from holdfast.disk.files import fingerprint, write_text
 from holdfast.journal.journal import Journal
 from holdfast.journal.sinks import Fanout
+from holdfast.stages.choice import Choice
 from holdfast.stages.recipe import Recipe, Resolved, dump
 from holdfast.train.signals import StopFlag
+from holdfast.train.sync import Alone, Gang
 
 LOCK = "lock"
 IDENTITY = "run.json"
 RECIPE = "recipe.yaml"
 JOURNAL = "journal"
+_SEAL = "# check: "
+
+
+class Silence:
+    """The journal of a rank that is not the first: it takes everything and keeps nothing."""
+
+    incarnation = None  # of no start of its own: its vaults are open for reading only
+    fault = None
+
+    def append(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Nothing is written; the record as it might have been."""
+        return {"kind": kind, **fields}
+
+    def commit(self) -> None:
+        """Nothing to make durable."""
 
 
 @dataclass(slots=True)
@@ -38,15 +56,26 @@ class Run:
 
     dir: Path
     recipe: Recipe
-    journal: Journal
+    journal: Journal | Silence
     watchers: Fanout
     stop: StopFlag
     quiet: bool
     started: float  # time.monotonic() at which this start of the run began
+    waits: bool = False  # the journal, for a disk that takes nothing
+    ranks: Alone | Gang = field(default_factory=Alone)  # the processes that train together
+    choice: Choice | None = None  # the checkpoint that one stage was asked to go on from
 
     def record(self, kind: str, **fields: Any) -> None:
         """Append to the journal, then show it to the watchers: the journal is the truth, they are views."""
         self.watchers.take(self.journal.append(kind, **fields))
+        if self.waits != (self.journal.fault is not None):  # told once, and once when it is over
+            self.waits = not self.waits
+            text = (
+                f"the journal waits: {self.journal.fault.cause}"
+                if self.journal.fault
+                else "the journal is written again"
+            )
+            self.say(text)
 
     def say(self, text: str, **fields: Any) -> None:
         """Write down, and so show, one line for people."""
@@ -59,10 +88,33 @@ def prepare(run_dir: Path, resolved: Resolved) -> None:
         run_dir.mkdir(parents=True, exist_ok=True)
         if not (run_dir / IDENTITY).exists():
             _refuse_foreign(run_dir)
-            write_json(run_dir / IDENTITY, _identity(run_dir, resolved))
-        write_text(run_dir / RECIPE, dump(resolved))
+            parts.seal(run_dir / IDENTITY, _identity(run_dir, resolved))
+        write_text(run_dir / RECIPE, sealed(dump(resolved)))
     except OSError as error:
         raise disk_fault(run_dir, error) from error
+
+
+def sealed(text: str) -> str:
+    """A resolved recipe with a hash of itself in its second line, where a cut-off end does not take it away."""
+    head, _, rest = text.partition("\n")
+    return f"{head}\n{_SEAL}{fingerprint(rest)}\n{rest}"
+
+
+def check_recipe(run_dir: Path) -> None:
+    """Raise RecipeFault when the run's recipe.yaml is not there, or not what was written. One without a hash passes."""
+    try:
+        _, _, rest = (run_dir / RECIPE).read_text("utf-8", errors="replace").partition("\n")
+    except FileNotFoundError:
+        raise RecipeFault(
+            f"{run_dir} has no {RECIPE}: its first start was killed, or somebody took it away",
+            "give the recipe itself: holdfast run RECIPE --run-dir DIR",
+        ) from None
+    seal, _, body = rest.partition("\n")
+    if seal.startswith(_SEAL) and seal != f"{_SEAL}{fingerprint(body)}":
+        raise RecipeFault(
+            f"{run_dir / RECIPE} is not what was written there",
+            "give the recipe itself: holdfast run RECIPE --run-dir DIR; or delete its second line if you changed it",
+        )
 
 
 def disk_fault(path: Path, error: OSError) -> Fault:
@@ -74,7 +126,8 @@ def disk_fault(path: Path, error: OSError) -> Fault:
 
 
 def _refuse_foreign(run_dir: Path) -> None:
-    foreign = sorted(entry.name for entry in run_dir.iterdir() if entry.name != LOCK)
+    found = sorted(entry.name for entry in run_dir.iterdir() if entry.name != LOCK)
+    foreign = [name for name in found if not parts.is_half_written(name)]  # a start that was killed at once
     if foreign:
         raise Fault(
             f"{run_dir} is not empty and not a run of ours (it holds {foreign[0]})",
@@ -178,6 +231,6 @@ def _owner(handle: IO[str]) -> dict[str, Any]:
 def identity(run_dir: Path) -> dict[str, Any]:
     """The run's `run.json`. Raises Fault where there is no run."""
     try:
-        return dict(read_json(run_dir / IDENTITY))
+        return parts.unseal(run_dir / IDENTITY, bare=True)
     except (OSError, ValueError) as error:
         raise Fault(f"{run_dir} holds no run", "give the folder that `holdfast run` printed") from error

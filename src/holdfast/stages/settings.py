@@ -55,6 +55,16 @@ class TokensSettings(Section):
     shard_tokens: Positive = free(50_000_000, description="tokens per file")
 
 
+class PretrainSettings(TrainSettings):
+    """Training on the corpus."""
+
+    init_from: str | None = Field(
+        default=None,
+        description="weights to start from instead of random ones: a run's folder, RUN:STAGE, RUN:STAGE@STEP or the "
+        "folder of a checkpoint; off: random ones",
+    )
+
+
 class SftSettings(TrainSettings):
     """Training on conversations; only what the assistant says is learned."""
 

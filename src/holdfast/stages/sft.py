@@ -17,7 +17,8 @@ from holdfast.stages.training import CHECKPOINTS, Lesson, learn
 from holdfast.text import harbour
 from holdfast.text.sources import content_fingerprint
 from holdfast.tokenizer import store
-from holdfast.vault.store import Vault
+from holdfast.vault.store import Checkpoint, Vault
+from holdfast.vault.verify import read_part
 
 TOKENS = "tokens"
 CHAT_PROMPTS = ("Hello! Who are you?", "What can you tell me about your home?", "How do you spell ship?")
@@ -36,21 +37,34 @@ def settings(recipe: Recipe) -> Mapping[str, Any]:
 
 def work(run: Run) -> Mapping[str, Any]:
     """Prepare the conversations, then train on them from the base model's weights."""
-    recipe, folder = run.recipe, run.dir / STAGE.name
+    recipe, folder, base = run.recipe, run.dir / STAGE.name, base_of(run)
     tokenizer = store.load(run.dir / "tokenizer")
-    base_vault = Vault(run.dir / "pretrain")
-    base = base_vault.newest_valid()
-    assert base is not None, "pretrain is done, so it has a checkpoint"
     config = config_from_dict(base.manifest.model)  # the network is what was trained, whatever the recipe says now
     with progress_bar("chats", quiet=run.quiet) as progress:
         counts = chats.prepare(recipe.sft, recipe.seed, folder / TOKENS, tokenizer, config.context_length, progress)
     run.say(_line(counts))
-    feed, held_out = assemble.feeds(folder / TOKENS, recipe.sft, config.context_length, recipe.seed, tokenizer)
+    return learn(run, lesson(run, base)) | {"chats": counts, "base": base.path.name}
+
+
+def base_of(run: Run) -> Checkpoint:
+    """The checkpoint whose weights this stage starts from."""
+    base = Vault(run.dir / "pretrain").newest_valid()
+    assert base is not None, "pretrain is done, so it has a checkpoint"
+    return base
+
+
+def lesson(run: Run, base: Checkpoint) -> Lesson:
+    """What is to be trained, once the conversations are prepared. Writes nothing."""
+    recipe = run.recipe
+    tokenizer = store.load(run.dir / "tokenizer")
+    config = config_from_dict(base.manifest.model)
+    folder = run.dir / STAGE.name / TOKENS
+    feed, held_out = assemble.feeds(folder, recipe.sft, config.context_length, recipe.seed, tokenizer)
 
     def base_weights(model: nn.Module) -> None:
-        model.load_state_dict(base_vault.load(base, ("model",))["model"])
+        model.load_state_dict(read_part(base, "model"))
 
-    lesson = Lesson(
+    return Lesson(
         name=STAGE.name,
         settings=recipe.sft,
         config=config,
@@ -61,7 +75,6 @@ def work(run: Run) -> Mapping[str, Any]:
         prompts=CHAT_PROMPTS,
         form="chat",
     )
-    return learn(run, lesson) | {"chats": counts, "base": base.path.name}
 
 
 def _line(counts: Mapping[str, Any]) -> str:

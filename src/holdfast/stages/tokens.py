@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from holdfast.base.files import fingerprint
 from holdfast.base.records import Document
-from holdfast.feed.write import ShardWriter, ids_dtype
+from holdfast.disk.files import fingerprint
+from holdfast.feed.write import MANIFEST_FILE, ShardWriter, ids_dtype
 from holdfast.journal.sinks.bars import progress_bar
 from holdfast.stages.recipe import Recipe, identity
 from holdfast.stages.run import Run
 from holdfast.stages.stage import Stage
-from holdfast.text.corpus import read_manifest, read_split
+from holdfast.text.corpus import read_split
+from holdfast.text.manifest import read_manifest
 from holdfast.tokenizer import store
 from holdfast.tokenizer.codec import Tokenizer
 
@@ -27,41 +30,52 @@ def settings(recipe: Recipe) -> Mapping[str, Any]:
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    """Encode both splits."""
+    """Encode both splits, going on behind the shards that are finished."""
     tokenizer = store.load(run.dir / "tokenizer")
     corpus = read_manifest(run.dir / "corpus")
-    made_from = corpus["fingerprint"]
     total = sum(corpus["splits"][split]["bytes"] for split in SPLITS)
     manifests: dict[str, dict[str, Any]] = {}
     with progress_bar("tokens", unit="B", quiet=run.quiet) as progress:
-        done = 0
+
+        def told(before: int, done: int) -> None:
+            run.stop.check("tokens")
+            progress(before + done, total)
+
         for split in SPLITS:
-            text_bytes = 0
-            dtype = ids_dtype(tokenizer.vocab_size)
-            with ShardWriter(run.dir / "tokens" / split, dtype, run.recipe.tokens.shard_tokens) as writer:
-                for documents in _in_batches(read_split(run.dir / "corpus", split)):
-                    text_bytes += _encode(documents, tokenizer, writer)
-                    progress(done + text_bytes, total)
-                meta = {
-                    "tokenizer_fingerprint": tokenizer.fingerprint,
-                    "made_from": made_from,
-                    "text_bytes": text_bytes,
-                }
-                manifests[split] = writer.close(meta)
-            done += text_bytes
+            before = sum(manifest["text_bytes"] for manifest in manifests.values())
+            manifests[split] = encode(
+                partial(read_split, run.dir / "corpus", split),
+                corpus["fingerprint"],
+                tokenizer,
+                run.dir / "tokens" / split,
+                run.recipe.tokens.shard_tokens,
+                partial(told, before),
+            )
     facts = {split: {key: manifest[key] for key in FACTS} for split, manifest in manifests.items()}
     run.say(f"tokens: {facts['train']['tokens']:,} for training, {facts['val']['tokens']:,} held out")
     return {"fingerprint": fingerprint({split: manifests[split]["fingerprint"] for split in SPLITS})} | facts
 
 
-def _encode(documents: list[Document], tokenizer: Tokenizer, writer: ShardWriter) -> int:
-    """Append documents to the shards; returns their bytes of text."""
-    ids = tokenizer.encode_batch([document.text for document in documents])
-    size = 0
-    for document, body in zip(documents, ids, strict=True):
-        writer.add([tokenizer.bos, *body, tokenizer.eot])
-        size += len(document.text.encode("utf-8"))
-    return size
+def encode(
+    documents: Callable[[int], Iterable[Document]],
+    made_from: str,
+    tokenizer: Tokenizer,
+    out: Path,
+    shard_tokens: int,
+    progress: Callable[[int], None],
+) -> dict[str, Any]:
+    """Write the shards of one split to `out`; returns their manifest. Shards that are finished are not made again.
+
+    documents(n): all but the first n. made_from: their fingerprint. progress(bytes of text that are in shards).
+    """
+    origin = fingerprint({"documents": made_from, "tokenizer": tokenizer.fingerprint})
+    with ShardWriter(out, ids_dtype(tokenizer.vocab_size), shard_tokens, origin) as writer:
+        for batch in _in_batches(documents(writer.documents)):
+            texts = [document.text for document in batch]
+            for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
+                writer.add([tokenizer.bos, *ids, tokenizer.eot], text_bytes=len(text.encode("utf-8")))
+            progress(writer.text_bytes)
+        return writer.close({"tokenizer_fingerprint": tokenizer.fingerprint})
 
 
 def _in_batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -77,4 +91,11 @@ def _in_batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-STAGE = Stage("tokens", ("corpus", "tokenizer"), settings, work, outputs=("train/manifest.json", "val/manifest.json"))
+STAGE = Stage(
+    "tokens",
+    ("corpus", "tokenizer"),
+    settings,
+    work,
+    outputs=tuple(f"{split}/{MANIFEST_FILE}" for split in SPLITS),
+    resumes=True,
+)

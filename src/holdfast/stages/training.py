@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 
 from holdfast.base.draws import draw
 from holdfast.base.records import Batch, Score
+from holdfast.disk import injection
 from holdfast.evals.bits_per_byte import bits_per_byte
 from holdfast.evals.samples import Form, write_samples
 from holdfast.feed.feed import Feed
@@ -25,15 +26,20 @@ from holdfast.model.count import parameters
 from holdfast.optim.schedule import multiplier
 from holdfast.stages import assemble
 from holdfast.stages.horizon import Horizon, budget_steps, fixed_steps, settle
+from holdfast.stages.ranks import start_alike
+from holdfast.stages.recipe import Recipe
+from holdfast.stages.resuming import resume
 from holdfast.stages.run import Run
-from holdfast.stages.stage import read_record
+from holdfast.stages.stage import TRAINED, read_record
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.train import precision
-from holdfast.train.loop import Cadence, Training, train
+from holdfast.train.loop import Training, train
+from holdfast.train.saving import Cadence
 from holdfast.train.settings import TrainSettings
+from holdfast.train.signals import StopFlag
 from holdfast.train.state import RunState
 from holdfast.train.step import apply, batch_loss, gradients
-from holdfast.vault.store import Vault
+from holdfast.vault.store import Policy, Vault
 from holdfast.vault.verify import digests
 
 CHECKPOINTS = "checkpoints"
@@ -63,19 +69,40 @@ class Lesson:
 def learn(run: Run, lesson: Lesson) -> dict[str, Any]:
     """Train, from the newest valid checkpoint if there is one. Returns the facts for the stage's record."""
     device = assemble.settle_machine(run.recipe)
+    if run.ranks.rank > 0:
+        return _join(run, lesson, device)
+    run.ranks.share(lesson.name)  # all is prepared
     folder = run.dir / lesson.name
     horizon = settle(
         folder,
+        _wanted(folder),
         precision=lambda: precision.resolve(run.recipe.precision, device),
         steps=lambda chosen: _length(run, lesson, device, chosen),
     )
-    run.say(f"{lesson.name}: {parameters(lesson.config):,} parameters, {horizon.origin}, {horizon.precision}")
+    run.ranks.share(asdict(horizon))
+    together = f", {run.ranks.world_size} processes" if run.ranks.world_size > 1 else ""
+    run.say(f"{lesson.name}: {parameters(lesson.config):,} parameters, {horizon.origin}, {horizon.precision}{together}")
     _warn_of_repetition(run, lesson, horizon)
-    state = _fresh_state(run, lesson, device, horizon.precision)
+    state = fresh_state(run, lesson, device, horizon.precision)
     vault = Vault(folder, run.journal.incarnation)
-    _resume(run, state, vault)
-    train(state, _training(run, lesson, state, vault, horizon))
+    training = training_of(run, lesson, state, vault, horizon)
+    checkpoint, journaled = resume(run, state, vault, training.manifest)
+    start_alike(run.ranks, state)
+    train(state, replace(training, resumed_from=checkpoint, journaled=journaled))
     return _facts(lesson, state, vault, horizon)
+
+
+def _join(run: Run, lesson: Lesson, device: torch.device) -> dict[str, Any]:
+    """`learn` for the other ranks: with the first one's horizon, from its state, to the same end. No facts."""
+    told = run.ranks.share()
+    if isinstance(told, str):  # no horizon yet: the first rank measures a step, which takes all of them
+        step_seconds(run, lesson, device, told)
+        told = run.ranks.share()
+    horizon = Horizon(**told)
+    state = fresh_state(run, lesson, device, horizon.precision)
+    start_alike(run.ranks, state)
+    train(state, training_of(run, lesson, state, Vault(run.dir / lesson.name), horizon))
+    return {}
 
 
 def _warn_of_repetition(run: Run, lesson: Lesson, horizon: Horizon) -> None:
@@ -85,9 +112,11 @@ def _warn_of_repetition(run: Run, lesson: Lesson, horizon: Horizon) -> None:
         run.say(f"{lesson.name}: the text is read {epochs:.0f} times; beyond {WORTHWHILE_EPOCHS} more text helps more")
 
 
-def _fresh_state(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> RunState:
+def fresh_state(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> RunState:
+    """The state before the first step, with the number format `chosen`."""
     model = assemble.fresh_model(lesson.config, run.recipe.seed, device)
-    lesson.first_weights(model)
+    if run.ranks.rank == 0:
+        lesson.first_weights(model)
     return RunState(
         model=model,
         optimizer=assemble.optimizer(model, lesson.settings.optimizer),
@@ -98,76 +127,99 @@ def _fresh_state(run: Run, lesson: Lesson, device: torch.device, chosen: str) ->
     )
 
 
-def _resume(run: Run, state: RunState, vault: Vault) -> None:
-    """Become the newest checkpoint that verifies; damaged ones are set aside, and said so."""
-    checkpoint = vault.newest_valid()
-    for name, why in vault.rejected.items():
-        run.say(f"{state.stage}: checkpoint {name} is damaged and was set aside: {why}")
-    if checkpoint is None:
-        return
-    state.restore(checkpoint.manifest, vault.load(checkpoint))
-    run.record("event", event="resume", stage=state.stage, step=state.step, checkpoint=checkpoint.path.name)
-
-
 def _length(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> tuple[int, str]:
     fixed = fixed_steps(lesson.settings, lesson.feed.rows_per_epoch, lesson.config.context_length)
     if fixed is not None:
         return fixed
     records = [read_record(folder) for folder in run.dir.iterdir() if folder.is_dir()]
+    run.ranks.share(chosen)  # what comes next is for all of them
     earlier = sum(record["wall_seconds"] for record in records if record and record["status"] == "done")
     return budget_steps(lesson.name, run.recipe.budget, earlier, step_seconds(run, lesson, device, chosen))
 
 
 def step_seconds(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> float:
-    """Median seconds of a real training step, measured on a state that is thrown away."""
-    state = _fresh_state(run, lesson, device, chosen)
+    """Median seconds of a real training step, measured by all ranks on a state that is thrown away."""
+    state = fresh_state(run, lesson, device, chosen)
     seconds = []
     for index in range(PROBE_STEPS):
         started = time.perf_counter()
-        report = gradients(state, lesson.feed.batch_at(index))
+        batch = lesson.feed.batch_at(index)
+        (trained,) = run.ranks.total(batch.trained_tokens)
+        report = gradients(state, batch, int(trained), run.ranks)
         apply(state, report, 1.0, lesson.settings.clip)
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds[PROBE_WARMUP:])
 
 
-def _training(run: Run, lesson: Lesson, state: RunState, vault: Vault, horizon: Horizon) -> Training:
+def training_of(run: Run, lesson: Lesson, state: RunState, vault: Vault, horizon: Horizon) -> Training:
+    """All that the loop needs to train `state`."""
     settings = lesson.settings
     schedule = assemble.schedule(settings.schedule)
     return Training(
         feed=lesson.feed,
         vault=vault,
+        policy=policy(run.dir, run.recipe, lesson.name),
         total_steps=horizon.total_steps,
         learning_rate=settings.optimizer.learning_rate,
         multiplier=lambda step: multiplier(schedule, step, horizon.total_steps),
         clip=settings.clip,
-        cadence=Cadence(
-            save_steps=settings.save_steps,
-            save_seconds=None if settings.save_minutes is None else settings.save_minutes * 60,
-            evaluate_steps=settings.eval_steps,
-            sample_steps=settings.sample_steps,
-            keep=settings.keep,
-        ),
-        evaluate=partial(_validate, lesson, state),
+        cadence=_cadence(run, lesson),
+        evaluate=partial(_validate, run, lesson, state),
         sample=partial(_sample, run, lesson, state),
         record=run.record,
+        sync=run.journal.commit,
         manifest={
             "fingerprint": _wanted(run.dir / lesson.name),
             "tokenizer_fingerprint": lesson.tokenizer.fingerprint,
             "model": config_to_dict(lesson.config),
             "horizon": horizon.total_steps,
             "seed": run.recipe.seed,
-            "exactness": exactness(state),
+            "world_size": run.ranks.world_size,
+            "exactness": exactness(state, run.ranks.world_size),
         },
         stop=run.stop,
+        ranks=run.ranks,
+        faults=injection.from_environment(run.ranks.rank),
     )
 
 
-def exactness(state: RunState) -> dict[str, Any]:
+def _cadence(run: Run, lesson: Lesson) -> Cadence:
+    settings, checkpoints = lesson.settings, run.recipe.checkpoints
+    epochs = checkpoints.milestone_epochs
+    return Cadence(
+        save_steps=settings.save_steps,
+        save_seconds=None if settings.save_minutes is None else settings.save_minutes * 60,
+        evaluate_steps=settings.eval_steps,
+        sample_steps=settings.sample_steps,
+        milestone_steps=checkpoints.milestone_steps,
+        milestone_batches=None if epochs is None else epochs * lesson.feed.rows_per_epoch / lesson.feed.rows,
+        risk_seconds=checkpoints.risk_minutes * 60,
+        background=checkpoints.background,
+    )
+
+
+def policy(run_dir: Path, recipe: Recipe, stage: str) -> Policy:
+    """What retention keeps of one stage; of the disk budget the other stages have their part already."""
+    checkpoints, settings = recipe.checkpoints, getattr(recipe, stage)
+    taken = sum(Vault(run_dir / name).bytes for name in TRAINED if name != stage)
+    budget = checkpoints.disk_budget_gb
+    return Policy(
+        newest=settings.keep,
+        best=checkpoints.keep_best,
+        emergency=checkpoints.keep_emergency,
+        milestones=checkpoints.milestones,
+        budget=None if budget is None else max(0, int(budget * 1e9) - taken),
+    )
+
+
+def exactness(state: RunState, world_size: int) -> dict[str, Any]:
     """What must be the same elsewhere for the same bits to come out."""
     return {
         "precision": state.precision,
         "device": state.device.type,
         "threads": torch.get_num_threads(),
+        "world_size": world_size,
+        "micro_batch_rows": state.micro_batch_rows,
         "torch": torch.__version__,
     }
 
@@ -178,16 +230,23 @@ def _wanted(folder: Path) -> str:
     return str(record["fingerprint"])
 
 
-def _validate(lesson: Lesson, state: RunState) -> list[Score]:
-    return [validation(state.model, state.precision, lesson.held_out, lesson.tokenizer, lesson.settings.eval_tokens)]
+def _validate(run: Run, lesson: Lesson, state: RunState) -> list[Score]:
+    tokens = lesson.settings.eval_tokens
+    return [validation(state.model, state.precision, lesson.held_out, lesson.tokenizer, tokens, run.stop)]
 
 
-def validation(model: nn.Module, chosen: str, held_out: Feed, tokenizer: Tokenizer, tokens: int) -> Score:
-    """Bits per byte of a model on held-out rows, in evaluation mode and without touching its mode afterwards."""
+def validation(
+    model: nn.Module, chosen: str, held_out: Feed, tokenizer: Tokenizer, tokens: int, stop: StopFlag
+) -> Score:
+    """Bits per byte of a model on held-out rows, in evaluation mode and without touching its mode afterwards.
+
+    Raises Stopped as soon as somebody asks the run to stop.
+    """
     was_training = model.training
     model.eval()
 
     def nats(batch: Batch) -> float:
+        stop.check("validation")
         with torch.inference_mode():
             return float(batch_loss(model, batch, chosen))
 
