@@ -39,6 +39,13 @@ def test_the_readme_quotes_the_recorded_results() -> None:
     assert results["with_results"](text) == text, "run `python docs/results.py write`"
 
 
+def test_the_page_of_promises_quotes_the_recorded_figures() -> None:
+    promises = runpy.run_path(str(ROOT / "docs" / "promises.py"))
+    text = promises["PAGE"].read_text("utf-8")
+    assert promises["with_table"](text) == text, "run `python docs/promises.py`"
+    assert all((ROOT / promise.test).exists() for promise in promises["PROMISES"])
+
+
 def commands() -> list[str]:
     """The lines of the README's code blocks that start a program of ours, comments cut off."""
     lines = [line for block in FENCE.findall(README.read_text("utf-8")) for line in block.splitlines()]

@@ -208,6 +208,19 @@ def test_a_run_directory_that_can_not_be_one(capsys: pytest.CaptureFixture[str],
     assert (tmp_path / "file").read_text() == "here already"
 
 
+def test_a_run_that_was_killed_before_its_recipe_was_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, texts: Path
+) -> None:
+    words = [f"corpus.path={texts}", "--until", "corpus"]
+    assert run(capsys, tmp_path / "run", *words)[0] == ExitCode.DONE
+    (tmp_path / "run" / "recipe.yaml").unlink()
+    code, _, err = start(capsys, "status", tmp_path / "run")
+    assert code == ExitCode.USAGE
+    says(err, "recipe.yaml")
+    assert run(capsys, tmp_path / "run", *words)[0] == ExitCode.DONE
+    assert start(capsys, "status", tmp_path / "run")[0] == ExitCode.DONE
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of eight megabytes, where the machine lets us mount one."""
