@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test check format golden clean
+.PHONY: help demo test check chaos format golden clean
 
 help:
 	@echo "make demo    install, train a small chat model from nothing, talk to it"
 	@echo "make test    every test that needs neither a GPU nor the internet"
 	@echo "make check   format, lint, types, architecture, fast tests: under a minute"
+	@echo "make chaos   the breaking harnesses in full, figures into docs/results/chaos: about an hour"
 	@echo "make format  let ruff format the code"
 	@echo "make golden  write the golden files again after a wanted change (then read the diff)"
 	@echo "make clean   remove .venv; runs/ is never touched"
@@ -34,6 +35,11 @@ test: $(READY)
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy --no-error-summary
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu and not network"
+
+chaos: $(READY)
+	@HOLDFAST_CHAOS=full HOLDFAST_CHAOS_OUT=docs/results/chaos OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+		tests/chaos tests/feed/test_elastic.py tests/vault/test_lifetimes.py
+	@$(BIN)/python docs/promises.py
 
 format: $(READY)
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
