@@ -18,7 +18,7 @@ from . import promises
 from .conftest import Bench
 from .results import count, record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(count(600, 7200))]
 
 SAVED, KILLED = 8, 13  # steps: what lies between them is made again
 EVERY = f"pretrain.save_steps={SAVED}"

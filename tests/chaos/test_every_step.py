@@ -11,9 +11,9 @@ from holdfast.base.faults import ExitCode
 
 from . import promises
 from .conftest import STEPS, Bench
-from .results import FULL, record
+from .results import FULL, count, record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(count(600, 7200))]
 
 CASES = [
     ("pretrain", "kill", "fp32"),

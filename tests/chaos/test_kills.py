@@ -14,7 +14,7 @@ from . import promises
 from .conftest import Bench
 from .results import count, record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(count(600, 7200))]
 
 KILLS = count(200, 1000)
 EXPORTS = count(2, 30)

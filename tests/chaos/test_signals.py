@@ -19,7 +19,7 @@ from .conftest import Bench
 from .forkserver import REQUESTS
 from .results import count, record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(count(600, 7200))]
 
 SIGNALS = count(40, 200)
 INSISTING = count(6, 100)

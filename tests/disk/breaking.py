@@ -64,7 +64,7 @@ def vouched(folder: Path) -> set[str]:
 
 def _vouched(record: Path) -> Iterator[str]:
     with suppress(ValueError):
-        files = parts.unseal(record)["files"]
+        files = parts.unseal(record).get("files", {})
         yield record.name
         yield from files if isinstance(files, dict) else [each["name"] for each in files]
 

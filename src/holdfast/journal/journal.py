@@ -57,7 +57,8 @@ class Journal:
             incarnation = _number(files[-1]) + 1 if files else 1
             last = next((seq for file in reversed(files) if (seq := _last_seq(file)) is not None), -1)
             journal = cls(directory / f"{incarnation:05}.jsonl", incarnation, last + 1)
-            fileops.sync_directory(directory)
+            for place in (directory, directory.parent):  # an earlier start may have been killed before it did
+                fileops.sync_directory(place)
         except OSError as error:
             raise _disk_fault(directory, error) from error
         return journal

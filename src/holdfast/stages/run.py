@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +20,7 @@ import torch
 
 import holdfast
 from holdfast.base.faults import DiskFault, Fault, RecipeFault
-from holdfast.disk import parts
+from holdfast.disk import fileops, parts
 from holdfast.disk.files import fingerprint, write_text
 from holdfast.journal.journal import Journal
 from holdfast.journal.sinks import Fanout
@@ -85,7 +85,9 @@ class Run:
 def prepare(run_dir: Path, resolved: Resolved) -> None:
     """Create the run directory and write its identity and its recipe. Raises DiskFault where it can not be written."""
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        fileops.make_directory(run_dir)
+        with suppress(PermissionError):  # an earlier start may have been killed before it did
+            fileops.sync_directory(run_dir.parent)
         if not (run_dir / IDENTITY).exists():
             _refuse_foreign(run_dir)
             parts.seal(run_dir / IDENTITY, _identity(run_dir, resolved))

@@ -51,7 +51,7 @@ class Vault:
         self.root = root
         self.rejected: dict[str, str] = {}
         self._incarnation = incarnation
-        self._swept = False
+        self._ready = False
 
     @property
     def _directory(self) -> Path:
@@ -98,6 +98,9 @@ class Vault:
             if why is None:
                 for bad in rejected:
                     self._set_aside(bad)
+                if self._incarnation is not None:  # the run goes on from it, so it must not go any more
+                    with transaction.told_as_disk_fault(self.root):
+                        self._make_ready()
                 return checkpoint
             self.rejected[checkpoint.path.name] = why
             rejected.append(checkpoint)
@@ -108,7 +111,9 @@ class Vault:
                 f"{self.rejected[newest.name]}",
                 f"bring one back from a backup, or move {self._directory} away to begin this stage anew",
             )
-        if fileops.entries(self._quarantine):
+        with transaction.told_as_disk_fault(self._quarantine):
+            set_aside = fileops.entries(self._quarantine)
+        if set_aside:
             raise NoValidCheckpoint(
                 f"{self.root} has no checkpoint but damaged ones in {self._quarantine.name}",
                 f"bring one back from a backup, or move {self._quarantine} away to begin this stage anew",
@@ -252,17 +257,22 @@ class Vault:
         return max([self._incarnation, *(checkpoint.incarnation for checkpoint in self.everything())])
 
     def _make_ready(self) -> None:
-        """Create the directories and clear away what a killed writer left."""
-        if self._swept:
+        """Create the directories, clear away what a killed writer left, and push to the disk what it did not come to:
+        it may have given the newest checkpoint, or a directory on the way to it, its name and not synced it."""
+        if self._ready:
             return
         self._sweep(self._stage, self._trash)
         fileops.make_directory(self._stage)
-        self._swept = True
+        for place in (self._directory, self.root, self.root.parent):
+            fileops.sync_directory(place)
+        self._ready = True
 
     def _sweep(self, *places: Path) -> None:
-        for place in places:
-            for leftover in fileops.entries(place):
-                transaction.remove_tree(leftover)
+        leftovers = [leftover for place in places for leftover in fileops.entries(place)]
+        if leftovers:  # that they were moved here may not be on the disk yet, and what has its name must be whole
+            fileops.sync_directory(self._directory)
+        for leftover in leftovers:
+            transaction.remove_tree(leftover)
 
     def _manifest(self, step: int, fields: Mapping[str, Any], tags: Sequence[str]) -> Manifest:
         own = {"step": step, "incarnation": self._own_incarnation(), "tags": tuple(tags), "created": _now()}
@@ -288,6 +298,7 @@ class Vault:
         try:
             yield stage
         except BaseException:
+            self._ready = False  # where the disk refused, it may have taken the name, or may not take it away
             transaction.remove_tree(stage)
             raise
 
@@ -307,8 +318,8 @@ class Vault:
     def _demote(self, checkpoint: Checkpoint) -> None:
         """Commit the weights of a checkpoint by themselves; the caller deletes the whole one afterwards."""
         name = directory_name(checkpoint.step, checkpoint.incarnation, weights_only=True)
+        self._make_ready()
         if not any(found.path.name == name for found in self.everything()):
-            self._make_ready()
             tags = tags_of(checkpoint.path.name, checkpoint.manifest.tags, self.marks())
             manifest = replace(checkpoint.manifest, tags=tags, optimizer={})
             self._publish(name, manifest, self._links(checkpoint, [WEIGHTS]))
