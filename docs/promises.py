@@ -92,7 +92,7 @@ def _audit(found: list[Figures]) -> str:
 
 def _risk(found: list[Figures]) -> str:
     (one,) = found
-    return f"at most {one['most_seconds_lost']:.0f} s of work, counted over {one['steps']} steps"
+    return f"at most {one['most_seconds_lost']:.1f} s of work, counted over {one['steps']} steps"
 
 
 def _order(found: list[Figures]) -> str:
@@ -151,7 +151,7 @@ def table() -> str:
         if found:
             name = promise.test.rpartition("/")[2]
             lines.append(f"| {promise.what} | {promise.counted(found)} | [{name}](../../{promise.test}) |")
-            commits |= {figures["environment"]["git_commit"] for figures in found}
+            commits |= {figures["environment"]["git_commit"] or "a copy without its history" for figures in found}
     return "\n".join(
         [*lines, "", f"Counted at {', '.join(f'`{commit}`' for commit in sorted(commits))}.", "", *_costs()]
     )
