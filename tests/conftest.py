@@ -9,8 +9,13 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch; processes 
 os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import signal
+
 import pytest
 from hypothesis import settings
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and every process they start with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples are derived from the test itself: what passes here passes in a fresh clone, on a slow machine too.
 settings.register_profile("holdfast", deadline=None, derandomize=True, database=None)
