@@ -10,7 +10,7 @@ from holdfast.base.faults import DiskFault, ExitCode, Fault, RecipeFault, Stoppe
 from holdfast.cli import crash, main
 
 VERBS = (
-    *("demo", "run", "plan", "status", "report", "recover", "replay", "sample", "chat", "export"),
+    *("demo", "run", "plan", "drill", "status", "report", "recover", "replay", "sample", "chat", "export"),
     *("models", "recipes", "corpus", "ckpt"),
 )
 
