@@ -146,24 +146,16 @@ class NewFile(io.RawIOBase):
 
 def sync_directory(path: Path) -> None:
     """Make creations, renames and deletions inside `path` survive a power loss."""
-    _do(Operation("sync_directory", path), lambda: _sync_directory(path))
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    _do(Operation("sync_directory", path), lambda: _sync_by_name(path, os.O_RDONLY))
 
 
 def sync_written(path: Path) -> None:
     """Push a file to the disk that somebody else wrote and closed."""
-    _do(Operation("sync", path), lambda: _sync_written(path))
+    _do(Operation("sync", path), lambda: _sync_by_name(path, os.O_RDWR))
 
 
-def _sync_written(path: Path) -> None:
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+def _sync_by_name(path: Path, access: int) -> None:
+    handle = os.open(path, access | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:

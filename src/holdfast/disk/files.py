@@ -95,15 +95,6 @@ def chunk_hashes(path: Path) -> list[str]:
         return [xxhash.xxh3_128_hexdigest(chunk) for chunk in iter(lambda: file.read(CHUNK_BYTES), b"")]
 
 
-def file_hash(path: Path) -> str:
-    """xxh3-128 of a whole file, read in chunks."""
-    digest = xxhash.xxh3_128()
-    with open(path, "rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def fingerprint(value: Any) -> str:
     """A hash of plain data (JSON types), equal iff the data is equal whatever the order of keys."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
