@@ -30,11 +30,11 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy --no-error-summary
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu and not network"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu and not network"
 
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy --no-error-summary
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu and not network"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not network"
 
 chaos: $(READY)
 	@HOLDFAST_CHAOS=full HOLDFAST_CHAOS_OUT=docs/results/chaos OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o timeout=7200 \

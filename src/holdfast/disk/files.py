@@ -63,25 +63,35 @@ def read_json(path: Path) -> Any:
 
     Raises ValueError, and OSError, also for a pipe or a device that stands in the file's place.
     """
-    with open(path, "rb", opener=_plain_only) as file:
+    with open(open_plain(path, follow=True), "rb") as file:
         content = file.read(LARGEST_JSON + 1)
     if len(content) > LARGEST_JSON:
         raise ValueError("too large for a file of ours")
-    return json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    return parse_json(content)
 
 
-def _plain_only(path: str, flags: int) -> int:
-    handle = os.open(path, flags | os.O_NONBLOCK)
+def open_plain(path: Path, *, follow: bool = False) -> int:
+    """A read-only descriptor of a regular file. Raises OSError, also for a device or a pipe, and for a link unless
+    links may be followed."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "it is not a plain file", path)
+        raise OSError(errno.EINVAL, "it is not a plain file", str(path))
     return handle
+
+
+def parse_json(content: bytes) -> Any:
+    """Parse JSON as it is defined: raises ValueError for a duplicate key, a NaN literal, or nesting without end."""
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("duplicate key in JSON")
+        raise ValueError("duplicate key")
     return found
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from holdfast.base.faults import Fault
-from holdfast.disk.files import CHUNK_BYTES, fingerprint
+from holdfast.disk.files import CHUNK_BYTES, fingerprint, open_plain, parse_json
 
 FILE = "MANIFEST.json"
 SCHEMA = 2
@@ -147,9 +145,7 @@ def strict_json(content: bytes) -> Any:
     if content.count(b",") > MOST_VALUES or content.count(b"[") + content.count(b"{") > MOST_CONTAINERS:
         raise ValueError("holds too much")  # before it is parsed: four megabytes of empty lists become 130
     try:
-        value = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
-    except RecursionError as error:
-        raise ValueError("is nested too deeply") from error
+        value = parse_json(content)
     except ValueError as error:
         raise ValueError(f"is not valid JSON ({error})") from error
     level = [value]
@@ -188,15 +184,6 @@ def read(directory: Path) -> Manifest:
         raise Damaged(directory, f"its manifest can not be read ({error.strerror or error})") from error
     except ValueError as error:
         raise Damaged(directory, str(error)) from error
-
-
-def open_plain(path: Path) -> int:
-    """A read-only descriptor of a regular file. Raises OSError, also for a link, a device or a pipe."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(f"{path.name} is not a plain file")
-    return handle
 
 
 def _read_capped(path: Path) -> bytes:
@@ -252,17 +239,6 @@ def _is_file(value: Any) -> bool:
 
 def _to_files(value: dict[str, Any]) -> dict[str, FileRecord]:
     return {name: FileRecord(entry["bytes"], tuple(entry["chunks"])) for name, entry in value.items()}
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key")
-    return found
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 Kind = tuple[Callable[[Any], bool], Callable[[Any], Any]]

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeGuard
 
-from holdfast.disk.files import fingerprint, write_json
-from holdfast.vault.manifest import LARGEST_BYTES, open_plain, strict_json
+from holdfast.disk.files import fingerprint, open_plain, write_json
+from holdfast.vault.manifest import LARGEST_BYTES, strict_json
 
 FILE = "marks.json"
 _CHECK = "check"

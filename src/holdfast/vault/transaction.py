@@ -13,8 +13,8 @@ import xxhash
 
 from holdfast.base.faults import DiskFault
 from holdfast.disk import fileops
-from holdfast.disk.files import CHUNK_BYTES
-from holdfast.vault.manifest import FileRecord, open_plain
+from holdfast.disk.files import CHUNK_BYTES, open_plain
+from holdfast.vault.manifest import FileRecord
 
 RESERVE_BYTES = 4 * 1024 * 1024  # left free beside a checkpoint, for its manifest and the journal
 

@@ -11,10 +11,10 @@ import xxhash
 from torch import Tensor
 
 from holdfast.base.faults import Fault
-from holdfast.disk.files import CHUNK_BYTES, fingerprint
+from holdfast.disk.files import CHUNK_BYTES, fingerprint, open_plain
 from holdfast.vault.checkpoint import Checkpoint
 from holdfast.vault.layout import SUFFIX, check_layout, raw, unpack
-from holdfast.vault.manifest import Damaged, open_plain
+from holdfast.vault.manifest import Damaged
 
 PARTS = ("model", "optimizer")
 WEIGHTS = ("model",)
