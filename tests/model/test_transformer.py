@@ -132,12 +132,18 @@ def test_without_dropout_no_random_number_is_drawn(config: Config, make: Make, i
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_autocast_stays_near_full_precision(config: Config, make: Make, ids: Tensor) -> None:
+@pytest.mark.parametrize(("dtype", "loss_scale", "most"), [(torch.bfloat16, 1, 0.05), (torch.float16, 2**13, 0.006)])
+def test_autocast_stays_near_full_precision(
+    config: Config, make: Make, ids: Tensor, dtype: torch.dtype, loss_scale: int, most: float
+) -> None:
     model = make(config)
     whole = model.loss_sum(ids, ids)
-    with torch.autocast("cpu", torch.bfloat16):
+    exact = torch.autograd.grad(whole / ids.numel(), list(model.parameters()))
+    with torch.autocast("cpu", dtype):
         half = model.loss_sum(ids, ids)
-    half.backward()
+    near = torch.autograd.grad(half / ids.numel() * loss_scale, list(model.parameters()))
     assert half.dtype == torch.float32
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
-    torch.testing.assert_close(half, whole, rtol=0.02, atol=0.0)
+    assert all(gradient.dtype == torch.float32 for gradient in near)
+    torch.testing.assert_close(half, whole, rtol=most, atol=0.0)
+    ours, theirs = (torch.cat([gradient.flatten() for gradient in gradients]) for gradients in (near, exact))
+    assert (ours / loss_scale - theirs).norm() < most * theirs.norm()

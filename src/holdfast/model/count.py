@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from holdfast.model.config import Config, GPT2Config
 
 FP32 = 4  # bytes
+HALF = 2  # of bf16 and fp16
+# Part of the activations that a process holds besides, in freed memory too scattered for the next ones, with glibc's
+# allocator: where a second micro-batch meets what the first one left, and where there is one only. See bench/plan.py.
+SCATTERED, SCATTERED_ONCE = 1.4, 0.7
+RECOMPUTED = {"none": 0.0, "every_second": 0.5, "all": 1.0}  # part of the layers that are computed again going back
 
 
 def parameters(config: Config) -> int:
@@ -27,6 +33,14 @@ def matrix_parameters(config: Config) -> int:
     return config.num_layers * _layer_matrices(config) + config.vocab_size * config.hidden_size
 
 
+def tensors(config: Config) -> int:
+    """How many named tensors the weights are."""
+    if isinstance(config, GPT2Config):
+        return 2 + 2 + config.num_layers * (2 * 2 + 2 * 6)  # tables, last norm; norms and six products with biases
+    mlp, norms = (3 if config.mlp == "swiglu" else 2), (4 if config.qk_norm else 2)
+    return (1 if config.tied else 2) + 1 + config.num_layers * (4 + mlp + norms)
+
+
 def flops_per_token(config: Config, length: int | None = None) -> int:
     """Floating-point operations to train on one token in rows of `length` tokens (None: the context length).
 
@@ -39,39 +53,83 @@ def flops_per_token(config: Config, length: int | None = None) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """What a stage of training asks for.
+
+    rows:            full rows of one micro-batch. accumulates: a step has more than one of them.
+    logit_elements:  the most logits held at once, see loss.CHUNK_ELEMENTS; their number is bounded by the batch's.
+    optimizer:       "adamw" keeps two numbers per weight, "muon" one per weight of a hidden matrix, two for the rest.
+    precision:       fp32, or a half format in which the products are made; weights and their state are fp32 always.
+    recompute:       which layers keep only their input and are computed again in the backward pass, see RECOMPUTED.
+    packed:          rows hold several documents, so that a mask says who sees whom.
+    snapshot:        the state is copied to be saved beside the training.
+    evaluation_rows: full rows measured at once. cache_tokens: tokens of all samples that are written together.
+    heap:            on the heap of a process; False on a device with an allocator of its own.
+    """
+
+    rows: int
+    logit_elements: int
+    accumulates: bool = False
+    optimizer: str = "adamw"
+    precision: str = "fp32"
+    recompute: str = "none"
+    packed: bool = False
+    snapshot: bool = False
+    evaluation_rows: int = 0
+    cache_tokens: int = 0
+    heap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes that training takes while a step is at its largest, by what for."""
+    """Bytes that training takes, by what for, each at its own largest: not all of them at the same moment.
+
+    update:     what the optimizer needs while it is at work. evaluation, cache: measuring, and sampling.
+    snapshot:   the copy of the state that is being saved.
+    unused:     freed memory that is too scattered to be used for what comes next.
+    total:      all that is held at the largest moment.
+    """
 
     weights: int
     gradients: int
     optimizer: int
     activations: int
     logits: int
+    update: int
+    evaluation: int
+    cache: int
+    snapshot: int
+    unused: int
+    total: int
 
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.logits
 
+def memory(config: Config, demand: Demand) -> Memory:
+    """What training takes under `demand`.
 
-def memory(config: Config, rows: int, optimizer: str, logit_elements: int) -> Memory:
-    """Training in fp32 with micro-batches of `rows` full rows.
-
-    optimizer: "adamw" keeps two numbers per weight, "muon" one per weight of a hidden matrix and two for the rest.
-    logit_elements: the most logits held at once, see loss.CHUNK_ELEMENTS; their number is bounded by the batch's.
+    The largest moment is either where the backward pass begins, with all activations and, from the second micro-batch
+    on, all gradients; or behind it, with all gradients and whatever the update, an evaluation or a sample needs.
     """
-    count = parameters(config)
-    hidden = config.num_layers * _layer_matrices(config)
-    slots = 2 * count - (hidden if optimizer == "muon" else 0)
-    tokens = rows * config.context_length
-    logits = 2 * min(tokens * config.vocab_size, max(logit_elements, config.vocab_size))
-    head = config.vocab_size * config.hidden_size  # the head's gradient is made before the others
+    count, hidden = parameters(config), config.num_layers * _layer_matrices(config)
+    number = FP32 if demand.precision == "fp32" else HALF
+    weights, gradients = FP32 * count, FP32 * count
+    if number != FP32:
+        weights += number * matrix_parameters(config)  # each is turned once per micro-batch
+    optimizer = FP32 * (2 * count - (hidden if demand.optimizer == "muon" else 0))
+    snapshot = FP32 * count + optimizer if demand.snapshot else 0
+    tokens = demand.rows * config.context_length
+    activations = tokens * _kept_per_token(config, number, demand.recompute)
+    if demand.packed:
+        activations += FP32 * tokens * config.context_length
+    logits = _logit_bytes(config, tokens, number, demand.logit_elements)
+    update = FP32 * _muon_workspace(config) if demand.optimizer == "muon" else 0
+    evaluation = _evaluation_bytes(config, demand)
+    cache = FP32 * demand.cache_tokens * 2 * config.num_layers * config.num_kv_heads * config.head_size
+    unused = int(activations * (SCATTERED if demand.accumulates else SCATTERED_ONCE)) if demand.heap else 0
+    first = activations + logits + (gradients if demand.accumulates else 0)
+    then = gradients + max(update, evaluation, cache)
+    total = weights + optimizer + snapshot + max(first, then) + unused
     return Memory(
-        weights=FP32 * count,
-        gradients=FP32 * count,
-        optimizer=FP32 * slots,
-        activations=FP32 * tokens * _kept_per_token(config),
-        logits=FP32 * (logits + head + tokens * config.hidden_size),
+        weights, gradients, optimizer, activations, logits, update, evaluation, cache, snapshot, unused, total
     )
 
 
@@ -84,16 +142,63 @@ def _layer_matrices(config: Config) -> int:
     return attention + (3 if config.mlp == "swiglu" else 2) * config.hidden_size * config.intermediate_size
 
 
-def _kept_per_token(config: Config) -> int:
-    """Numbers per token that the backward pass reads again, of all layers and the final norm.
+def _kept_per_token(config: Config, number: int, recompute: str) -> int:
+    """Bytes per token that the backward pass reads again, of all layers and the final norm.
 
-    A norm keeps its input or its quotient, a product its input, attention its three inputs and its output, the head
-    the gradient it has made already.
+    number: bytes of a number that goes through a product. A layer that is computed again keeps its input, and all that
+    it needs while its turn lasts.
     """
+    layer, width = _kept_by_a_layer(config, number), config.hidden_size
+    again = math.ceil(config.num_layers * RECOMPUTED[recompute])
+    layers = (config.num_layers - again) * layer + again * FP32 * width + (layer if again else 0)
+    final = 2 * FP32 * width  # the last norm's quotient, and the gradient that the head has made already
+    return layers + final
+
+
+def _kept_by_a_layer(config: Config, number: int) -> int:
+    """A norm keeps its input or its quotient in fp32, attention its three inputs and its output, a product its input:
+    one for all that read the same in fp32, one for each of them where every product turns its own."""
     width, queries = config.hidden_size, config.num_heads * config.head_size
     if isinstance(config, GPT2Config):
-        return config.num_layers * (4 * width + 4 * queries + 2 * config.mlp_size) + 2 * width
+        read = 2 if number == FP32 else 3 + 1
+        dropped = FP32 * 2 * width if config.dropout else 0
+        return FP32 * 2 * width + number * (read * width + 4 * queries + 2 * config.mlp_size) + dropped
+    swiglu = config.mlp == "swiglu"
+    read = 2 if number == FP32 else 3 + (2 if swiglu else 1)
     normed_heads = 1 if config.qk_norm else 0
     heads = (2 + normed_heads) * (queries + config.num_kv_heads * config.head_size)
-    mlp = (4 if config.mlp == "swiglu" else 2) * config.intermediate_size
-    return config.num_layers * (4 * width + heads + mlp) + 2 * width
+    mlp = (4 if swiglu else 2) * config.intermediate_size
+    dropped = FP32 * 2 * width if config.dropout else 0
+    return FP32 * 2 * width + number * (read * width + heads + mlp) + dropped
+
+
+def _logit_bytes(config: Config, tokens: int, number: int, most: int) -> int:
+    """The head at work: a chunk of logits, as they come and as probabilities; or behind the last one, its gradients.
+
+    The head's gradient is made before the others, and is there twice when it is scaled.
+    """
+    chunk = min(tokens * config.vocab_size, max(most, config.vocab_size))
+    head = config.vocab_size * config.hidden_size
+    chunks = chunk * (2 * FP32 if number == FP32 else number + 2 * FP32)
+    return FP32 * (2 * head + max(chunks // FP32, tokens * config.hidden_size))
+
+
+def _evaluation_bytes(config: Config, demand: Demand) -> int:
+    """A forward pass that keeps nothing: the widest moment of one layer, and a chunk of logits twice."""
+    tokens, width = demand.evaluation_rows * config.context_length, config.hidden_size
+    inside = config.mlp_size if isinstance(config, GPT2Config) else config.intermediate_size
+    chunk = min(tokens * config.vocab_size, max(demand.logit_elements, config.vocab_size))
+    return FP32 * (tokens * max(3 * inside + 2 * width, 7 * width) + (2 * chunk if tokens else 0))
+
+
+def _muon_workspace(config: Config) -> int:
+    """Numbers that Muon holds beside its state: four times the matrices of the shape that has most of them."""
+    queries, keys = config.num_heads * config.head_size, config.num_kv_heads * config.head_size
+    inside = config.mlp_size if isinstance(config, GPT2Config) else config.intermediate_size
+    shapes: dict[tuple[int, int], int] = {}
+    gated = not isinstance(config, GPT2Config) and config.mlp == "swiglu"
+    products = [(queries, config.hidden_size), (keys, config.hidden_size), (keys, config.hidden_size)]
+    products += [(config.hidden_size, queries), (config.hidden_size, inside), (inside, config.hidden_size)]
+    for rows, columns in products + ([(inside, config.hidden_size)] if gated else []):
+        shapes[rows, columns] = shapes.get((rows, columns), 0) + rows * columns
+    return 4 * config.num_layers * max(shapes.values())

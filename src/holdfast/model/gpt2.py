@@ -10,6 +10,7 @@ from holdfast.model.cache import KVCache
 from holdfast.model.config import GPT2Config
 from holdfast.model.loss import cross_entropy_sum
 from holdfast.model.parts import attend, attention_mask, restarting_positions, split_heads
+from holdfast.model.recompute import through
 
 __all__ = ["GPT2", "GPT2Config"]
 
@@ -20,7 +21,11 @@ class GPT2(nn.Module):
     embed.weight (V, C), positions.weight (context, C), norm.{weight,bias} (C), and for every layer N
     layers.N.{attention_norm,mlp_norm}.{weight,bias}, layers.N.attention.{q,k,v,o}.{weight,bias},
     layers.N.mlp.{up,down}.{weight,bias}. Matrices are (out, in). The head is embed.weight.
+
+    recompute: which layers the backward pass computes again, see recompute.py.
     """
+
+    recompute = "none"
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
@@ -67,9 +72,10 @@ class GPT2(nn.Module):
             positions = torch.arange(past, past + length, device=ids.device)
         mask = attention_mask(ids, segments, cache)
         x = F.dropout(self.embed(ids) + self.positions(positions), self.config.dropout, self.training)
-        for layer in self.layers:
-            x = layer(x, mask, cache)
-        if cache is not None:
+        if cache is None:
+            x = through(self.layers, self.recompute, x, mask, None)
+        else:  # a layer extends it: that can not happen twice
+            x = through(self.layers, "none", x, mask, cache)
             cache.advance(length)
         normed: Tensor = self.norm(x)
         return normed

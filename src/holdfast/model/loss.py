@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,23 +11,36 @@ from torch.autograd.function import once_differentiable
 
 CHUNK_ELEMENTS = 1 << 20  # logits held at a time: 4 MB in fp32, which stays in a CPU's cache
 SPARSE = 0.75  # below this part of trained positions, the others are left out before the head
+LARGEST_HALF_SUM = 2.0**13  # an eighth of where fp16 ends
 
 
 def cross_entropy_sum(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """The sum over trained positions of -log softmax(hidden @ weight.T)[target], in nats, as a fp32 scalar.
 
     hidden: (..., D). weight: (V, D). targets: (...), -1 where nothing is trained. No trained position gives 0.
+    Under autocast the products are made in its format; the gradients of hidden and weight keep the format of those.
     """
     hidden, targets = hidden.flatten(0, -2), targets.flatten()
     trained = targets >= 0
     if int(trained.sum()) < SPARSE * len(targets):
         places = trained.nonzero().squeeze(1)
         hidden, targets = hidden[places], targets[places]
-    if torch.is_autocast_enabled(hidden.device.type):
-        dtype = torch.get_autocast_dtype(hidden.device.type)
-        hidden, weight = hidden.to(dtype), weight.to(dtype)
-    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets, torch.is_grad_enabled())
+    kind = hidden.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets, dtype, torch.is_grad_enabled())
     return loss
+
+
+def slope_scale(dtype: torch.dtype, rows: int) -> float:
+    """The power of two that slopes are multiplied by in the products of `dtype` that make the gradients of `rows` rows.
+
+    A slope is between -1 and 1 and mostly near 1 / V, where fp16 loses its last bits; what the loss is multiplied by
+    arrives after the products are made. Here a sum over the rows stays in range as long as what is summed is below 8,
+    and a chunk has so few rows when V is large that the slopes come to about 2^-7.
+    """
+    if dtype != torch.float16:
+        return 1.0
+    return float(LARGEST_HALF_SUM / 2 ** math.ceil(math.log2(max(1, rows))))
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -34,33 +48,39 @@ class _LinearCrossEntropy(torch.autograd.Function):
     once and are gone when the next chunk starts (the idea of Hsu et al. 2024, Liger Kernel)."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, with_gradients: bool) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype, with_gradients: bool
+    ) -> Tensor:
         with_gradients = with_gradients and (hidden.requires_grad or weight.requires_grad)
         total = torch.zeros((), dtype=torch.float64, device=hidden.device)
         if with_gradients:
             hidden_grad = torch.empty_like(hidden)
             weight_grad = torch.zeros(weight.shape, dtype=torch.float32, device=weight.device)
         rows = max(1, CHUNK_ELEMENTS // len(weight))
+        scale = slope_scale(dtype, min(rows, len(hidden)))
+        table = weight.to(dtype)
         with torch.autocast(hidden.device.type, enabled=False):
             for start in range(0, len(hidden), rows):
                 part = slice(start, start + rows)
-                x, target = hidden[part], targets[part, None]
+                x, target = hidden[part].to(dtype), targets[part, None]
                 trained = target >= 0
                 place = target.clamp(min=0)
-                log_p = torch.log_softmax((x @ weight.T).float(), -1)
+                log_p = torch.log_softmax((x @ table.T).float(), -1)
                 total -= (log_p.gather(1, place) * trained).sum(dtype=torch.float64)
                 if with_gradients:
                     # d/dz of -log softmax(z)[t] is softmax(z) - onehot(t)
                     slope = log_p.exp_().scatter_add_(1, place, -torch.ones_like(place, dtype=torch.float32))
-                    slope = slope.mul_(trained).to(x.dtype)
-                    torch.mm(slope, weight, out=hidden_grad[part])
+                    slope = slope.mul_(trained * scale).to(dtype)
+                    hidden_grad[part] = slope @ table
                     weight_grad += slope.T @ x
         if with_gradients:
-            ctx.save_for_backward(hidden_grad, weight_grad.to(weight.dtype))
+            ctx.scale = scale
+            ctx.save_for_backward(hidden_grad, weight_grad)
         return total.float()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         hidden_grad, weight_grad = ctx.saved_tensors
-        return hidden_grad * grad.to(hidden_grad.dtype), weight_grad * grad.to(weight_grad.dtype), None, None
+        grad = grad / ctx.scale
+        return hidden_grad * grad, weight_grad * grad, None, None, None

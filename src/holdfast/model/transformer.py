@@ -12,6 +12,7 @@ from holdfast.model.cache import KVCache
 from holdfast.model.config import TransformerConfig
 from holdfast.model.loss import cross_entropy_sum
 from holdfast.model.parts import RMSNorm, Rotary, attend, attention_mask, rotate, split_heads, squared_relu
+from holdfast.model.recompute import through
 
 __all__ = ["Transformer", "TransformerConfig"]
 
@@ -24,7 +25,11 @@ class Transformer(nn.Module):
     embed.weight (V, C), norm.weight (C), head.weight (V, C; absent when tied), and for every layer N
     layers.N.attention_norm.weight, layers.N.attention.{q,k,v,o}.weight, layers.N.attention.{q,k}_norm.weight (D),
     layers.N.mlp_norm.weight, layers.N.mlp.{gate,up,down}.weight (relu2 has no gate).
+
+    recompute: which layers the backward pass computes again, see recompute.py.
     """
+
+    recompute = "none"
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -74,9 +79,10 @@ class Transformer(nn.Module):
         turn = self.rotary.at(slice(past, past + length) if positions is None else positions)
         mask = attention_mask(ids, segments, cache)
         x = F.dropout(self.embed(ids), self.config.dropout, self.training)
-        for layer in self.layers:
-            x = layer(x, turn, mask, cache)
-        if cache is not None:
+        if cache is None:
+            x = through(self.layers, self.recompute, x, turn, mask, None)
+        else:  # a layer extends it: that can not happen twice
+            x = through(self.layers, "none", x, turn, mask, cache)
             cache.advance(length)
         normed: Tensor = self.norm(x)
         return normed

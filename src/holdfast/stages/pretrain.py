@@ -30,7 +30,7 @@ def settings(recipe: Recipe) -> Mapping[str, Any]:
         "model": identity(recipe.model),
         "pretrain": section,
         "seed": recipe.seed,
-        "precision": recipe.precision,
+        **recipe.number_format,
         "budget": None if recipe.pretrain.horizons() else recipe.budget,
         **({} if source is None else {"init_from": weights_fingerprint(_source(source))}),
     }

@@ -30,7 +30,7 @@ def settings(recipe: Recipe) -> Mapping[str, Any]:
         "sft": identity(recipe.sft),
         "chats": harbour.fingerprint() if recipe.sft.path is None else content_fingerprint(recipe.sft.path),
         "seed": recipe.seed,
-        "precision": recipe.precision,
+        **recipe.number_format,
         "budget": None if recipe.sft.horizons() else recipe.budget,
     }
 
