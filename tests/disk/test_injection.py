@@ -25,9 +25,10 @@ for number in range(4):
 
 
 def test_the_whole_language() -> None:
-    asked = "nan@12, kill@30,term@1:rank=2,enospc@write:7,torn@write:9:rank=1,crash-after@any:3"
+    asked = "nan@12, oom-save@2, kill@30,term@1:rank=2,enospc@write:7,torn@write:9:rank=1,crash-after@any:3"
     assert injection.parse(asked) == (
         Injected("nan", 12),
+        Injected("oom-save", 2),
         Injected("kill", 30),
         Injected("term", 1, rank=2),
         Injected("enospc", 7, "write"),
@@ -54,6 +55,8 @@ def test_each_rank_hears_of_its_own_faults(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv(injection.VARIABLE, "kill@3,nan@4:rank=1")
     assert injection.from_environment() == (Injected("kill", 3),)
     assert injection.from_environment(1) == (Injected("nan", 4, rank=1),)
+    monkeypatch.setenv(injection.VARIABLE, "lr@3")
+    assert injection.from_environment() == injection.from_environment(1) == (Injected("lr", 3),), "else they part"
 
 
 def test_a_signal_is_sent_after_its_step_only() -> None:
@@ -65,11 +68,6 @@ def test_a_signal_is_sent_after_its_step_only() -> None:
             assert len(heard) == (step >= 3)
     finally:
         signal.signal(signal.SIGUSR1, before)
-
-
-def test_one_batch_is_poisoned() -> None:
-    faults = [Injected("nan", 3), Injected("kill", 4)]
-    assert [batch for batch in range(1, 7) if injection.poisoned(faults, batch)] == [3]
 
 
 @pytest.mark.parametrize(("name", "number"), [("enospc", errno.ENOSPC), ("eio", errno.EIO)])

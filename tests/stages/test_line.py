@@ -41,10 +41,10 @@ def found(line: Line) -> list[tuple[int, int, int | None, float]]:
 
 def test_a_line_without_a_fork_is_one_stretch(tmp_path: Path) -> None:
     line = line_of(
-        [*steps(1, 12, 10), {"kind": "decision", "position": 4}], end(tmp_path, 10), recipe("pretrain.steps=10")
+        [*steps(1, 12, 10), {"kind": "decision", "verdict": "skip"}], end(tmp_path, 10), recipe("pretrain.steps=10")
     )
     assert found(line) == [(10, 10, 10, recipe().pretrain.optimizer.learning_rate)]
-    assert (line.known, sorted(line.steps), sorted(line.decisions)) == (0, list(range(1, 11)), [4])
+    assert (line.known, sorted(line.steps), line.skipped) == (0, list(range(1, 11)), 1)
 
 
 def test_each_stretch_has_the_settings_of_its_time(tmp_path: Path) -> None:

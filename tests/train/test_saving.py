@@ -14,7 +14,7 @@ import torch
 from holdfast.base.records import Score
 from holdfast.disk import fileops
 from holdfast.disk.fileops import Operation
-from holdfast.train import loop, saving
+from holdfast.train import due, saving
 from holdfast.train.loop import train
 from holdfast.train.saving import Snapshot
 from holdfast.train.state import RunState
@@ -197,7 +197,7 @@ def test_what_is_at_risk_counts_from_the_state_that_is_saved(tmp_path: Path) -> 
 def test_before_a_look_at_the_model_its_state_is_saved_and_after_a_kill_the_look_comes_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "EVALUATION_RISK", 0.0)
+    monkeypatch.setattr(due, "EVALUATION_RISK", 0.0)
     every_third = {"cadence": cadence(evaluate_steps=3)}
     unbroken = fresh()
     train(unbroken, training(tmp_path / "unbroken", Notebook(), **every_third))

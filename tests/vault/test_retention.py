@@ -53,6 +53,7 @@ policies = st.builds(
     newest=st.integers(0, 6),
     best=st.integers(1, 3),
     emergency=st.integers(0, 3),
+    probation=st.integers(0, 5),
     milestones=st.sampled_from(["full", "weights"]),
     budget=st.none() | st.integers(0, 12 * FULL),
 )
@@ -197,3 +198,15 @@ def test_a_budget_costs_what_is_least_missed_first() -> None:
     assert [steps(rest[120]), steps(rest[120], weights_only=True)] == [[3, 5, 8, 9], []]
     assert retain(history, dataclasses.replace(policy, budget=110)).over == 10
     assert rest[110] == rest[120]
+
+
+def test_there_is_always_one_that_lives_long_enough_to_turn_out_healthy() -> None:
+    """However often it is saved, and however few are kept."""
+    history: list[Candidate] = []
+    for step in range(1, 60):
+        history = [dataclasses.replace(each, tags=("healthy",)) if each.step == step - 10 else each for each in history]
+        history.append(candidate(step, "interval"))
+        history = after(history, retain(history, Policy(newest=2, probation=10)))
+        assert len(history) <= 4
+        assert step < 12 or any("healthy" in each.tags for each in history)
+    assert max(each.step for each in history if "healthy" in each.tags) > 59 - 2 * 11

@@ -3,7 +3,13 @@
 HOLDFAST_FAULTS="nan@12,kill@30,enospc@write:7,torn@write:9:rank=1"
 
     kill term int usr1 @STEP      that signal, when the update to STEP has been made
-    nan @BATCH                    the loss of that batch, counted from 1, is no number
+    slow hang @STEP               some seconds, or a day, pass before the next one
+    nan inf @BATCH                the loss of that batch, counted from 1, is no number
+    nan-grad @BATCH               one number of its gradient is none
+    spike @BATCH                  its tokens are noise
+    lr @BATCH                     its update is made with 60 times the learning rate, on all ranks
+    oom @BATCH                    memory runs out at the first try of that batch
+    oom-evaluate oom-sample oom-save @N     memory runs out in the N-th of these
     enospc eio eintr @OP:N        the N-th file operation OP (write, rename, ..., or any) of this process fails so
     crash-before crash-after      the process is killed before or after the N-th OP
     torn @write:N                 half of the N-th write reaches the file, then the process is killed
@@ -23,6 +29,9 @@ from holdfast.disk import fileops
 
 VARIABLE = "HOLDFAST_FAULTS"
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT, "usr1": signal.SIGUSR1}
+STEPS = ("slow", "hang")
+BATCHES = ("nan", "inf", "nan-grad", "spike", "lr")  # they change what is learned, and hold for that batch for good
+MEMORY = ("oom", "oom-evaluate", "oom-sample", "oom-save")
 ERRORS = {"enospc": errno.ENOSPC, "eio": errno.EIO, "eintr": errno.EINTR}
 INJECTED = "injected on purpose:"
 CRASHES = ("crash-before", "crash-after", "torn")
@@ -41,7 +50,7 @@ class Injected:
     @property
     def poisons(self) -> bool:
         """Whether it changes what is learned, and not only what becomes of the process or its files."""
-        return self.name == "nan"
+        return self.name in (*BATCHES, *MEMORY)
 
     def __str__(self) -> str:
         place = f"{self.at}" if self.operation is None else f"{self.operation}:{self.at}"
@@ -57,20 +66,20 @@ def _parse(word: str) -> Injected:
     match = _FORM.fullmatch(word)
     if match:
         name, place, number, rank = match["name"], match["place"], match["number"], int(match["rank"] or 0)
-        if name in (*SIGNALS, "nan") and place.isdecimal() and number is None:
+        if name in (*SIGNALS, *STEPS, *BATCHES, *MEMORY) and place.isdecimal() and number is None:
             return Injected(name, int(place), None, rank)
         places = ("write",) if name == "torn" else (*fileops.KINDS, "any")
         if name in (*ERRORS, *CRASHES) and place in places and number is not None:
             return Injected(name, int(number), place, rank)
     raise RecipeFault(
         f"{word!r} is no fault to inject",
-        "write NAME@NUMBER (kill, term, int, usr1, nan) or NAME@OPERATION:NUMBER (enospc, eio, eintr, torn, ...)",
+        "write NAME@NUMBER (kill, term, nan, spike, oom, ...) or NAME@OPERATION:NUMBER (enospc, eio, eintr, torn, ...)",
     )
 
 
 def from_environment(rank: int = 0) -> tuple[Injected, ...]:
     """What HOLDFAST_FAULTS asks of this rank; almost always nothing."""
-    return tuple(fault for fault in parse(os.environ.get(VARIABLE, "")) if fault.rank == rank)
+    return tuple(fault for fault in parse(os.environ.get(VARIABLE, "")) if fault.rank == rank or fault.name == "lr")
 
 
 def strike(faults: Iterable[Injected], step: int) -> None:
@@ -78,11 +87,6 @@ def strike(faults: Iterable[Injected], step: int) -> None:
     for fault in faults:
         if fault.name in SIGNALS and fault.at == step:
             os.kill(os.getpid(), SIGNALS[fault.name])
-
-
-def poisoned(faults: Iterable[Injected], batch: int) -> bool:
-    """Whether the loss of the `batch`-th batch is to be no number: of the same one after a resume, and of no other."""
-    return any(fault.poisons and fault.at == batch for fault in faults)
 
 
 class FileFaults:

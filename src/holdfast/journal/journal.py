@@ -63,6 +63,22 @@ class Journal:
             raise _disk_fault(directory, error) from error
         return journal
 
+    def turn(self) -> None:
+        """Begin the file of another start within this process: a run that goes back does so under a number of its own.
+
+        Raises DiskFault, also while lines wait.
+        """
+        self.commit()
+        with self._lock:
+            path = self.path.with_name(f"{self.incarnation + 1:05}.jsonl")
+            try:
+                file = fileops.NewFile(path, append=True)
+                fileops.sync_directory(path.parent)
+            except OSError as error:
+                raise _disk_fault(path, error) from error
+            self._file.close()
+            self.path, self.incarnation, self._file, self._size = path, self.incarnation + 1, file, 0
+
     def append(self, kind: str, **fields: Any) -> Record:
         """Add one record and hand it back. When this returns, it survives the end of this process, or waits (`fault`).
 

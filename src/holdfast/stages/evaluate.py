@@ -19,10 +19,10 @@ from holdfast.infer.load import Loaded, load_model
 from holdfast.infer.sample import SamplingParams
 from holdfast.model.config import config_from_dict
 from holdfast.stages import assemble, chats, sft
+from holdfast.stages.looks import validation
 from holdfast.stages.recipe import Recipe, identity
 from holdfast.stages.run import Run
 from holdfast.stages.stage import Stage
-from holdfast.stages.training import validation
 from holdfast.text.corpus import read_conversations, read_split
 
 TRAINED = ("pretrain", "sft")

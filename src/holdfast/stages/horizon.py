@@ -27,7 +27,7 @@ FEWEST_STEPS = 10
 class Horizon:
     """The length of one training stage and what else was settled on this machine.
 
-    precision: fp32 or bf16, after `auto` was measured.
+    precision: fp32, bf16 or fp16, after `auto` was measured.
     origin:    in words, where the number of steps comes from.
     """
 

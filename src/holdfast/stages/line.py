@@ -26,20 +26,20 @@ class Line:
     """What the journal knows of a stage on its way to the checkpoint `end`.
 
     known:     the step before which it is not known what was done; 0: all is.
-    stretches: oldest first. steps: step -> record. decisions: index of the batch -> record.
+    stretches: oldest first. steps: step -> record. skipped: batches that were left out.
     """
 
     end: Checkpoint
     known: int
     stretches: Sequence[Stretch]
     steps: Mapping[int, Record]
-    decisions: Mapping[int, Record]
+    skipped: int
 
 
 def line_of(records: Sequence[Record], end: Checkpoint, recipe: Recipe) -> Line:
     """The line to `end`. records: the surviving ones of the stage; recipe: that of its last step."""
     steps = {each["step"]: each for each in records if each["kind"] == "step" and each["step"] <= end.step}
-    decisions = {each["position"]: each for each in records if each["kind"] == "decision"}
+    skipped = sum(each["kind"] == "decision" and each["verdict"] == "skip" for each in records)
     forks = {each["step"]: each for each in records if each.get("event") == "fork" and each["step"] < end.step}
     stretches: list[Stretch] = []
     last, here = end.step, recipe
@@ -47,10 +47,10 @@ def line_of(records: Sequence[Record], end: Checkpoint, recipe: Recipe) -> Line:
         stretches.insert(0, Stretch(here, last, _horizon(steps, step, last, end)))
         before = _before(here, fork["changes"])
         if before is None:
-            return Line(end, step, stretches, steps, decisions)
+            return Line(end, step, stretches, steps, skipped)
         last, here = step, before
     stretches.insert(0, Stretch(here, last, _horizon(steps, 0, last, end)))
-    return Line(end, 0, stretches, steps, decisions)
+    return Line(end, 0, stretches, steps, skipped)
 
 
 def _horizon(steps: Mapping[int, Record], first: int, last: int, end: Checkpoint) -> int:

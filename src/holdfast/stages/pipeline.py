@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from holdfast.base.faults import Fault, RecipeFault, Stopped
+from holdfast.base.faults import Diverged, Fault, RecipeFault, Stopped
 from holdfast.disk import fileops, injection
 from holdfast.journal.journal import Journal
 from holdfast.stages import corpus, evaluate, export, pretrain, report, sft, tokenizer, tokens
+from holdfast.stages.checks import require_ready
 from holdfast.stages.choice import AS_IT_IS, Wish
 from holdfast.stages.ranks import follow, together
 from holdfast.stages.recipe import Recipe, Resolved, resolve
@@ -35,15 +36,23 @@ NAMES = (*(stage.name for stage in STAGES), "report")
 
 
 def run(
-    resolved: Resolved, run_dir: Path, *, until: str | None = None, quiet: bool = False, wish: Wish = AS_IT_IS
+    resolved: Resolved,
+    run_dir: Path,
+    *,
+    until: str | None = None,
+    quiet: bool = False,
+    wish: Wish = AS_IT_IS,
+    examine: bool = True,
 ) -> bool:
     """Bring every stage up to `until` to done, continuing whatever is half done. False when there was nothing to do.
 
     wish: what to go on from, and what may be done about settings that changed.
+    examine: find out first what is in the way of it, all at once.
 
-    Raises RecipeFault, with the run as it was, when half-done work and the recipe do not fit together; the first Fault
-    of a stage as it is; Stopped after a signal, with everything saved. Of several ranks only the first returns; the
-    others raise SystemExit with its exit code.
+    Raises Unready, with everything that is in the way and before anything is written; RecipeFault, with the run as it
+    was, when half-done work and the recipe do not fit together; the first Fault of a stage as it is; Stopped after a
+    signal, with everything saved. Of several ranks only the first returns; the others raise SystemExit with its exit
+    code.
     """
     wanted = _wanted_stages(resolved.recipe, until)
     with together() as ranks:
@@ -51,11 +60,13 @@ def run(
             fileops.watch(injection.FileFaults(faults))
         if isinstance(ranks, Gang) and ranks.rank > 0:
             follow(ranks, run_dir, {stage.name: stage.work for stage in STAGES})
+        require_run(run_dir, wish)
+        if examine:
+            require_ready(resolved.recipe, run_dir, [stage.name for stage in wanted])
         return _lead(resolved, run_dir, wanted, quiet, ranks, wish)
 
 
 def _lead(resolved: Resolved, run_dir: Path, wanted: list[Stage], quiet: bool, ranks: Alone | Gang, wish: Wish) -> bool:
-    require_run(run_dir, wish)
     with locked(run_dir), _told_as_disk_fault(run_dir):
         start = review(wanted, resolved.recipe, run_dir, wish)
         prepare(run_dir, resolved)
@@ -66,7 +77,11 @@ def _lead(resolved: Resolved, run_dir: Path, wanted: list[Stage], quiet: bool, r
             context.choice = start.choice
             for note in start.notes:
                 context.say(note)
-            _run_stages(context, wanted, start)
+            try:
+                _run_stages(context, wanted, start)
+            except Diverged:
+                report.write(run_dir)  # for whoever finds it halted
+                raise
             report.write(run_dir)
     return True
 

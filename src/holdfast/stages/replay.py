@@ -1,8 +1,8 @@
 """Make the training of a run again from its journal, and compare every step and the final state bit for bit.
 
-Decisions are inputs: where the journal says that a batch was skipped it is skipped again, whatever it measures here,
-and where training went on under other settings it does so again. The run itself is only read; what is made goes into a
-folder that is deleted afterwards.
+Decisions are inputs: every step is made with the batch, the micro-batch, the number format and the rate that the
+journal has for it, whatever is measured here, and where training went on under other settings it does so again. The run
+itself is only read; what is made goes into a folder that is deleted afterwards.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from holdfast.stages.run import JOURNAL, Run, Silence
 from holdfast.stages.stage import TRAINED
 from holdfast.stages.training import Lesson, exactness, fresh_state, training_of
 from holdfast.train.loop import train
+from holdfast.train.sabotage import Sabotage
 from holdfast.train.saving import Cadence
 from holdfast.train.signals import stop_on_signals
 from holdfast.train.state import RunState
@@ -139,7 +140,7 @@ def _replayed(run: Run, stage: str, line: Line, start: Checkpoint | None, folder
                 report["difference"] = {"step": differs.step, "what": differs.what}
                 break
     assert state is not None, "a line has stretches, the last of which ends behind the start"
-    report["skipped"] = state.guard.skipped
+    report["skipped"] = line.skipped
     now = exactness(state, 1) | {"micro_batch_rows": state.micro_batch_rows}
     report["exactness"] = differences(line.end.manifest, now) or None
     return report if report["difference"] else _with_digests(report, line.end, vault)
@@ -198,8 +199,8 @@ def _train(
             evaluate=list,
             sample=list,
             record=recorder,
-            decisions=line.decisions,
-            faults=(),
+            followed=line.steps,
+            sabotage=Sabotage(),
         ),
     )
 

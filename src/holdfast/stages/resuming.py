@@ -45,7 +45,7 @@ def resume(run: Run, state: RunState, vault: Vault, own: Mapping[str, Any]) -> t
         raise too_short(state.stage, state.step, own["horizon"])
     if choice is not None and checkpoint not in vault.checkpoints()[-1:]:
         checkpoint = vault.adopt(checkpoint, [ADOPTED])  # on the disk before the next step: a kill does not undo it
-    now = {**own["exactness"], "micro_batch_rows": state.micro_batch_rows}
+    now = {**own["exactness"], "precision": state.precision, "micro_batch_rows": state.micro_batch_rows}
     under = fingerprint([own["fingerprint"], now])
     steps = {} if changes else _journaled(run, state, checkpoint if choice is None else choice.checkpoint, under)
     _tell(run, state, changes)

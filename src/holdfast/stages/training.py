@@ -6,26 +6,24 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from holdfast.base.draws import draw
-from holdfast.base.records import Batch, Score
+from holdfast.base.faults import Fault
 from holdfast.disk import injection
-from holdfast.evals.bits_per_byte import bits_per_byte
-from holdfast.evals.samples import Form, write_samples
+from holdfast.evals.samples import Form
 from holdfast.feed.feed import Feed
-from holdfast.infer.engine import Engine
-from holdfast.infer.sample import SamplingParams
 from holdfast.model.config import Config, config_to_dict
 from holdfast.model.count import parameters
+from holdfast.model.recompute import set_recompute
 from holdfast.optim.schedule import multiplier
 from holdfast.stages import assemble
+from holdfast.stages.healing import go_back
 from holdfast.stages.horizon import Horizon, budget_steps, fixed_steps, settle
+from holdfast.stages.looks import Looks
 from holdfast.stages.ranks import start_alike
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.resuming import resume
@@ -33,12 +31,16 @@ from holdfast.stages.run import Run
 from holdfast.stages.stage import TRAINED, read_record
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.train import precision
-from holdfast.train.loop import Training, train
-from holdfast.train.saving import Cadence
+from holdfast.train.guard import FIRST_SCALE, GuardMemory
+from holdfast.train.loop import train
+from holdfast.train.memory import room_for
+from holdfast.train.proof import prove
+from holdfast.train.sabotage import Sabotage
+from holdfast.train.saving import HEALTHY_STEPS, Cadence
 from holdfast.train.settings import TrainSettings
-from holdfast.train.signals import StopFlag
 from holdfast.train.state import RunState
-from holdfast.train.step import apply, batch_loss, gradients
+from holdfast.train.step import apply, gradients
+from holdfast.train.training import Training
 from holdfast.vault.store import Policy, Vault
 from holdfast.vault.verify import digests
 
@@ -76,7 +78,7 @@ def learn(run: Run, lesson: Lesson) -> dict[str, Any]:
     horizon = settle(
         folder,
         _wanted(folder),
-        precision=lambda: precision.resolve(run.recipe.precision, device),
+        precision=lambda: _number_format(run, device),
         steps=lambda chosen: _length(run, lesson, device, chosen),
     )
     run.ranks.share(asdict(horizon))
@@ -88,8 +90,34 @@ def learn(run: Run, lesson: Lesson) -> dict[str, Any]:
     training = training_of(run, lesson, state, vault, horizon)
     checkpoint, journaled = resume(run, state, vault, training.manifest)
     start_alike(run.ranks, state)
-    train(state, replace(training, resumed_from=checkpoint, journaled=journaled))
+    _prove(run, lesson, state)
+    training = replace(training, resumed_from=checkpoint, journaled=journaled)
+    while (back := train(state, training)) is not None:
+        vault, checkpoint = go_back(run, state, vault, back)
+        start_alike(run.ranks, state)
+        training = replace(training, vault=vault, resumed_from=checkpoint, journaled={})
     return _facts(lesson, state, vault, horizon)
+
+
+def _number_format(run: Run, device: torch.device) -> str:
+    """That of the recipe, or what it names instead where this device can not do it; then that is said."""
+    recipe = run.recipe
+    chosen = precision.resolve(recipe.precision, device, recipe.precision_fallback, recipe.fp8)
+    if recipe.precision not in ("auto", chosen):
+        run.say(f"training in {chosen}: {precision.shortfall(recipe.precision, device, recipe.fp8)}")
+    return chosen
+
+
+def _prove(run: Run, lesson: Lesson, state: RunState) -> None:
+    """Show on a real batch that training does what the settings say. Raises Fault when it does not."""
+    proof = prove(state, lesson.feed.batch_at(state.position), lesson.settings.recompute)
+    run.record("event", event="proof", stage=lesson.name, step=state.step, text=f"{lesson.name}: {proof.words}",
+               **proof.to_dict())  # fmt: skip
+    if proof.failures:
+        raise Fault(
+            f"{lesson.name} would not be what the recipe says: {'; '.join(proof.failures)}",
+            "this is a fault of this version or of the installed PyTorch: try precision=fp32, and report it",
+        )
 
 
 def _join(run: Run, lesson: Lesson, device: torch.device) -> dict[str, Any]:
@@ -101,7 +129,9 @@ def _join(run: Run, lesson: Lesson, device: torch.device) -> dict[str, Any]:
     horizon = Horizon(**told)
     state = fresh_state(run, lesson, device, horizon.precision)
     start_alike(run.ranks, state)
-    train(state, training_of(run, lesson, state, Vault(run.dir / lesson.name), horizon))
+    training = training_of(run, lesson, state, Vault(run.dir / lesson.name), horizon)
+    while train(state, training) is not None:
+        start_alike(run.ranks, state)
     return {}
 
 
@@ -114,16 +144,20 @@ def _warn_of_repetition(run: Run, lesson: Lesson, horizon: Horizon) -> None:
 
 def fresh_state(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> RunState:
     """The state before the first step, with the number format `chosen`."""
-    model = assemble.fresh_model(lesson.config, run.recipe.seed, device)
+    with room_for("the model with its optimizer"):  # which has all of its state before the first step
+        model = assemble.fresh_model(lesson.config, run.recipe.seed, device)
+        optimizer = assemble.optimizer(model, lesson.settings.optimizer)
+    set_recompute(model, lesson.settings.recompute)
     if run.ranks.rank == 0:
         lesson.first_weights(model)
     return RunState(
         model=model,
-        optimizer=assemble.optimizer(model, lesson.settings.optimizer),
+        optimizer=optimizer,
         stage=lesson.name,
         seed=run.recipe.seed,
         micro_batch_rows=lesson.settings.micro_batch_rows or lesson.feed.rows,
         precision=chosen,
+        guard=GuardMemory(loss_scale=FIRST_SCALE if chosen == "fp16" else 1.0),
     )
 
 
@@ -155,6 +189,10 @@ def training_of(run: Run, lesson: Lesson, state: RunState, vault: Vault, horizon
     """All that the loop needs to train `state`."""
     settings = lesson.settings
     schedule = assemble.schedule(settings.schedule)
+    sabotage = Sabotage(injection.from_environment(run.ranks.rank))
+    looks = Looks(
+        run, state, lesson.held_out, lesson.tokenizer, settings.eval_tokens, lesson.prompts, lesson.form, sabotage
+    )
     return Training(
         feed=lesson.feed,
         vault=vault,
@@ -164,8 +202,8 @@ def training_of(run: Run, lesson: Lesson, state: RunState, vault: Vault, horizon
         multiplier=lambda step: multiplier(schedule, step, horizon.total_steps),
         clip=settings.clip,
         cadence=_cadence(run, lesson),
-        evaluate=partial(_validate, run, lesson, state),
-        sample=partial(_sample, run, lesson, state),
+        evaluate=looks.evaluate,
+        sample=looks.sample,
         record=run.record,
         sync=run.journal.commit,
         manifest={
@@ -179,7 +217,8 @@ def training_of(run: Run, lesson: Lesson, state: RunState, vault: Vault, horizon
         },
         stop=run.stop,
         ranks=run.ranks,
-        faults=injection.from_environment(run.ranks.rank),
+        sabotage=sabotage,
+        rules=run.recipe.guard,
     )
 
 
@@ -207,6 +246,7 @@ def policy(run_dir: Path, recipe: Recipe, stage: str) -> Policy:
         newest=settings.keep,
         best=checkpoints.keep_best,
         emergency=checkpoints.keep_emergency,
+        probation=HEALTHY_STEPS,
         milestones=checkpoints.milestones,
         budget=None if budget is None else max(0, int(budget * 1e9) - taken),
     )
@@ -228,42 +268,6 @@ def _wanted(folder: Path) -> str:
     record = read_record(folder)
     assert record is not None, "a stage that works has begun"
     return str(record["fingerprint"])
-
-
-def _validate(run: Run, lesson: Lesson, state: RunState) -> list[Score]:
-    tokens = lesson.settings.eval_tokens
-    return [validation(state.model, state.precision, lesson.held_out, lesson.tokenizer, tokens, run.stop)]
-
-
-def validation(
-    model: nn.Module, chosen: str, held_out: Feed, tokenizer: Tokenizer, tokens: int, stop: StopFlag
-) -> Score:
-    """Bits per byte of a model on held-out rows, in evaluation mode and without touching its mode afterwards.
-
-    Raises Stopped as soon as somebody asks the run to stop.
-    """
-    was_training = model.training
-    model.eval()
-
-    def nats(batch: Batch) -> float:
-        stop.check("validation")
-        with torch.inference_mode():
-            return float(batch_loss(model, batch, chosen))
-
-    try:
-        return bits_per_byte(nats, held_out, tokenizer.token_bytes(), tokens, assemble.VALIDATION_ROWS)
-    finally:
-        model.train(was_training)
-
-
-def _sample(run: Run, lesson: Lesson, state: RunState) -> list[dict[str, Any]]:
-    settings = run.recipe.evaluate
-    params = SamplingParams(
-        max_tokens=settings.max_tokens,
-        temperature=settings.temperature,
-        seed=draw(settings.seed, lesson.name, "sample") % 2**31,
-    )
-    return write_samples(Engine(state.model), lesson.tokenizer, lesson.prompts, params, lesson.form)
 
 
 def _facts(lesson: Lesson, state: RunState, vault: Vault, horizon: Horizon) -> dict[str, Any]:

@@ -2,243 +2,195 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
 
 from holdfast.base.faults import Diverged, Fault, Stopped
-from holdfast.base.records import Report, Score
-from holdfast.disk import injection
-from holdfast.feed.feed import Feed
-from holdfast.train.guard import Apply, Skip, Stop, follow, judge
-from holdfast.train.saving import Cadence, Record, Saves
-from holdfast.train.signals import StopFlag
+from holdfast.base.records import Batch, Report
+from holdfast.train.due import between_steps, finish, rescue, stop_here
+from holdfast.train.guard import Apply, GuardMemory, Rescale, Retype, RollBack, Skip, Stop, Verdict, judge
+from holdfast.train.memory import OutOfMemory
+from holdfast.train.saving import Saves
 from holdfast.train.state import RunState
 from holdfast.train.step import apply, gradients
-from holdfast.train.sync import Alone, Ranks
-from holdfast.vault.store import Checkpoint, Policy, Vault
+from holdfast.train.training import Training
 
 AUDITED = ("loss", "grad_norm", "learning_rate", "tokens")  # what a step that is made again must have the same
-EVALUATION_RISK = 10.0  # seconds of work that may be at risk while something else than training goes on
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """All that a stage hands to the loop: where batches come from, how long, how fast, and what to call when due.
+class Back:
+    """Training can not go on from here, only from an earlier checkpoint, one that carries `tag`.
 
-    multiplier:   step -> factor on the learning rates, a pure function of the stored horizon.
-    evaluate:     measures the validation scores of the model as it stands; the first one decides what is best.
-    sample:       writes a few texts with the model as it stands.
-    record, sync: append to the journal (and so to everything that watches it), and make it durable.
-    resumed_from: the checkpoint that `state` was read from.
-    journaled:    step -> what the journal knows of it, for steps that an earlier start made and this one makes again.
-    decisions:    index of a batch -> what an earlier run decided about it. Given, the guard is not asked: what has no
-                  decision is applied.
-    ranks:        the processes that train together; the first of them evaluates, samples, saves and records.
+    memory: of the guard, at `step` with the batch at `position` read.
     """
 
-    feed: Feed
-    vault: Vault
-    policy: Policy
-    total_steps: int
-    learning_rate: float
-    multiplier: Callable[[int], float]
-    clip: float | None
-    cadence: Cadence
-    evaluate: Callable[[], Sequence[Score]]
-    sample: Callable[[], Sequence[dict[str, Any]]]
-    record: Record
-    sync: Callable[[], None]
-    manifest: dict[str, Any]
-    stop: StopFlag
-    resumed_from: Checkpoint | None = None
-    journaled: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    decisions: Mapping[int, Mapping[str, Any]] | None = None
-    ranks: Ranks = field(default_factory=Alone)
-    faults: Sequence[injection.Injected] = ()
-
-    @property
-    def leads(self) -> bool:
-        """Whether this process is the one that evaluates, samples, saves and records."""
-        return self.ranks.rank == 0
+    reason: str
+    tag: str
+    memory: GuardMemory
+    step: int
+    position: int
 
 
-def train(state: RunState, training: Training) -> None:
-    """Run `state` to `training.total_steps`. Raises Stopped after saving, or Diverged with the last save intact."""
-    saves = Saves(training.vault, training.policy, training.cadence, training.record, training.sync, state)
+def train(state: RunState, training: Training) -> Back | None:
+    """Run `state` to `training.total_steps`, or to where it has to go back.
+
+    Raises Stopped after saving, or Diverged with the last save intact.
+    """
+    saves = Saves(
+        training.vault, training.policy, training.cadence, training.record, training.sync, state, training.sabotage
+    )
     with closing(saves):
         if training.resumed_from is not None:
             saves.resumed(training.resumed_from, state)
         try:
-            while state.step < training.total_steps:
-                _due(state, training, saves)
-                _advance(state, training, saves)
-            _finish(state, training, saves)
+            while state.step < training.total_steps and not state.guard.ended:
+                wish = between_steps(state, training, saves)
+                if (back := _advance(state, training, saves, wish)) is not None:
+                    saves.drain()
+                    return back
+            finish(state, training, saves)
         except (Stopped, Diverged):
             saves.drain()
             raise
         except BaseException as failure:
-            _rescue(state, training, saves, failure)
+            rescue(state, training, saves, failure)
             raise
+    return None
 
 
-def _advance(state: RunState, training: Training, saves: Saves) -> None:
-    """One batch: measure, judge, and if the verdict is so, learn. Stops before it when any rank was asked to."""
+def _advance(state: RunState, training: Training, saves: Saves, wish: RollBack | None) -> Back | None:
+    """One batch: measure, judge, and if the verdict is so, learn. Stops before it when any rank was asked to.
+
+    wish: to go back, of the rank that leads; all of them follow it.
+    """
     started = time.perf_counter()
-    batch = training.feed.batch_at(state.position)
-    poison = injection.poisoned(training.faults, state.position + 1)
-    trained, stop, poisoned = training.ranks.total(batch.trained_tokens, bool(training.stop), poison)
-    if stop:
-        _stop(state, training, saves)
-    report = gradients(state, batch, int(trained), training.ranks)
-    if poisoned:  # on any rank: as a loss that is no number would be, after it was summed
-        report = replace(report, loss=math.nan)
-    if training.decisions is None:
-        verdict, memory = judge(report, state.guard)
+    known = _take_up(state, training)
+    number = state.position + 1
+    batch = training.sabotage.batch(training.feed.batch_at(state.position), number)
+    trained, going_back = _agree(state, training, saves, batch, wish)
+    if state.guard.ended:
+        return None
+    if going_back:
+        return _back(state, training, wish or RollBack("the first rank asks for it"), state.guard)
+    try:
+        report = gradients(state, batch, trained, training.ranks, training.sabotage)
+    except OutOfMemory:
+        _shrink(state, training, len(batch.inputs))
+        return None
+    if known is None:
+        verdict, memory = judge(report, state.guard, training.rules, state.position, state.precision)
+        factor = state.guard.factor(state.step) * training.sabotage.rate(number)
     else:
-        verdict, memory = follow(training.decisions.get(state.position), state.guard)
+        verdict, memory, factor = Apply(), state.guard, known.get("lr_factor", 1.0)
+    if isinstance(verdict, RollBack):
+        return _back(state, training, verdict, memory)
+    made_with = {"position": state.position, "lr_factor": factor, "micro_batch_rows": state.micro_batch_rows,
+                 "precision": state.precision, "loss_scale": state.guard.loss_scale}  # fmt: skip
+    _carry_out(verdict, state, training, report, factor)
+    state.guard = memory
+    if isinstance(verdict, Apply | Skip):
+        state.position += 1  # before anything can fail: what is saved is whole
+    if isinstance(verdict, Apply):
+        _record_step(state, training, report, made_with, time.perf_counter() - started)
+        _grow(state, training, len(batch.inputs))
+        training.sabotage.between(state.step)
+    return None
+
+
+def _take_up(state: RunState, training: Training) -> Mapping[str, Any] | None:
+    """Set the state to the next batch. Returns what is to be followed, where an earlier run is."""
+    if training.followed is None:
+        state.position = state.guard.past_jumps(state.position)
+        return None
+    known = training.followed.get(state.step + 1, {})
+    state.position = known.get("position", state.position)
+    state.micro_batch_rows = known.get("micro_batch_rows", state.micro_batch_rows)
+    state.precision = known.get("precision", state.precision)
+    state.guard = replace(state.guard, loss_scale=known.get("loss_scale", state.guard.loss_scale))
+    return known
+
+
+def _agree(state: RunState, training: Training, saves: Saves, batch: Batch, wish: RollBack | None) -> tuple[int, bool]:
+    """Trained tokens of the whole batch, and whether to go back. What the leading rank decided holds for all."""
+    decided = (state.guard.lr_factor, state.guard.ended, wish is not None) if training.leads else (0.0, 0, 0)
+    trained, stop, factor, ended, back = training.ranks.total(batch.trained_tokens, bool(training.stop), *decided)
+    if stop:
+        stop_here(state, training, saves)
+    if not training.leads:
+        state.guard = replace(state.guard, lr_factor=factor, ended=bool(ended))
+    return int(trained), bool(back)
+
+
+def _carry_out(verdict: Verdict, state: RunState, training: Training, report: Report, factor: float) -> None:
     if not isinstance(verdict, Apply):  # decisions are written down before they take effect
-        training.record("decision", stage=state.stage, step=state.step, verdict=type(verdict).__name__.lower(),
-                        reason=verdict.reason, position=state.position, loss=report.loss)  # fmt: skip
-    scale = training.multiplier(state.step)
+        _decide(state, training, type(verdict).__name__.lower(), verdict.reason, loss=report.loss,
+                grad_norm=report.grad_norm)  # fmt: skip
     match verdict:
         case Apply():
-            apply(state, report, scale, training.clip)
+            apply(state, report, training.multiplier(state.step) * factor, training.clip)
             state.step, state.tokens = state.step + 1, state.tokens + report.tokens
-        case Skip():
-            pass
+        case Retype(_, precision):
+            state.precision = precision
         case Stop(reason):
             raise Diverged(
                 f"{state.stage} halted at step {state.step}: {reason}",
                 "the last checkpoint is sound; lower the learning rate or look at the data, then run again",
             )
-    state.guard, state.position = memory, state.position + 1  # before anything can fail: what is saved is whole
-    if isinstance(verdict, Apply):
-        _record_step(state, training, report, scale, time.perf_counter() - started)
-    injection.strike(training.faults, state.step)
+        case Skip() | Rescale() | RollBack():
+            pass
 
 
-def _due(state: RunState, training: Training, saves: Saves) -> None:
-    """Between two steps: evaluate, sample, save, each when its time has come. Changes no maths."""
-    if not training.leads:
+def _back(state: RunState, training: Training, verdict: RollBack, memory: GuardMemory) -> Back:
+    _decide(state, training, "rollback", verdict.reason)
+    return Back(verdict.reason, verdict.tag, memory, state.step, state.position)
+
+
+def _shrink(state: RunState, training: Training, rows: int) -> None:
+    """Take the same batch again in smaller parts. Raises Fault when a single row does not fit."""
+    at_once = min(rows, state.micro_batch_rows)
+    if at_once == 1:
+        raise Fault(
+            f"{state.stage} step {state.step + 1} does not fit into memory, not even one row at a time",
+            "choose a smaller model.context_length or model.size, or close other programs",
+        )
+    half = at_once // 2
+    _decide(state, training, "shrink", f"memory ran out with {at_once} rows at once", micro_batch_rows=half)
+    state.guard = replace(state.guard, rows=half, rows_since=state.step)
+    state.micro_batch_rows = half
+
+
+def _grow(state: RunState, training: Training, rows: int) -> None:
+    """Try larger parts again, where that was asked for."""
+    wait, limit = training.rules.grow_steps, state.guard.rows
+    if wait is None or limit is None or state.step - state.guard.rows_since < wait:
         return
-    saves.look(state)
-    tags = _milestones(state, training.cadence)
-    evaluate = _every(training.cadence.evaluate_steps, state.step)
-    sample = _every(training.cadence.sample_steps, state.step)
-    if (evaluate or sample) and state.evaluated != state.step and not training.stop:
-        if saves.at_risk() >= EVALUATION_RISK:
-            _save(state, training, saves, [*tags, "before_evaluation"])
-        with suppress(Stopped):  # asked to stop in the middle of it: done again after the resume
-            tags += _new_best(state, saves, _watch(state, training, evaluate=evaluate, sample=sample))
-    if _every(training.cadence.save_steps, state.step) or saves.overdue():
-        tags.append("interval")
-    if tags:
-        _save(state, training, saves, tags)
+    more = min(2 * limit, rows)
+    _decide(state, training, "grow", f"{wait} steps fitted with {limit} rows at once", micro_batch_rows=more)
+    state.guard = replace(state.guard, rows=more if more < rows else None, rows_since=state.step)
+    state.micro_batch_rows = more
 
 
-def _every(interval: int | None, step: int) -> bool:
-    return interval is not None and step > 0 and step % interval == 0
+def _decide(state: RunState, training: Training, verdict: str, reason: str, **facts: Any) -> None:
+    training.record("decision", stage=state.stage, step=state.step, verdict=verdict, reason=reason,
+                    position=state.position, **facts)  # fmt: skip
 
 
-def _milestones(state: RunState, cadence: Cadence) -> list[str]:
-    """The tags of a state that is kept for good: every so many steps, and where an epoch was read to its end."""
-    tags = ["milestone"] if _every(cadence.milestone_steps, state.step) else []
-    if cadence.milestone_batches is not None and state.position > 0:
-        epoch, before = (int(batches // cadence.milestone_batches) for batches in (state.position, state.position - 1))
-        tags += ["epoch"] if epoch > before else []
-    return tags
-
-
-def _watch(state: RunState, training: Training, *, evaluate: bool, sample: bool) -> float:
-    """Look at the model from outside; written down only when all of it was seen, for it is done again if it was not.
-
-    Returns the first of the scores, infinity without any.
-    """
-    scores = training.evaluate() if evaluate else []
-    texts = training.sample() if sample else []
-    for score in scores:
-        training.record("eval", stage=state.stage, step=state.step, **_score_fields(score))
-    for text in texts:
-        training.record("sample", stage=state.stage, step=state.step, **text)
-    state.evaluated = state.step
-    return scores[0].value if scores else math.inf
-
-
-def _new_best(state: RunState, saves: Saves, score: float) -> list[str]:
-    """Remember the best score. Returns the tag of a new one whose state is yet to be saved."""
-    if not score < (math.inf if state.best is None else state.best):  # so that NaN is none
-        return []
-    state.best = score
-    if state.step > saves.step:
-        return ["best"]
-    saves.mark(state.step, "best", score)
-    return []
-
-
-def _score_fields(score: Score) -> dict[str, Any]:
-    return {key: value for key, value in asdict(score).items() if key not in ("stage", "step")}
-
-
-def _save(state: RunState, training: Training, saves: Saves, tags: list[str]) -> None:
-    if state.step > saves.step:
-        saves.start(state, training.manifest | state.fields(), tags)
-
-
-def _save_now(state: RunState, training: Training, saves: Saves, tag: str) -> None:
-    """Have the state on the disk when this returns. Raises DiskFault."""
-    saves.drain()
-    if state.step > saves.step:
-        saves.finish(state, training.manifest | state.fields(), [tag])
-    else:
-        saves.mark(state.step, tag)
-        saves.drain()
-
-
-def _stop(state: RunState, training: Training, saves: Saves) -> NoReturn:
-    if training.leads:
-        _save_now(state, training, saves, "signal")
-    raise Stopped(
-        f"stopped by {training.stop.reason or 'another rank'} at {state.stage} step {state.step}, everything is saved",
-        "run the same command again to go on from here",
-    )
-
-
-def _finish(state: RunState, training: Training, saves: Saves) -> None:
-    """The stage's final checkpoint and the last look at the model; harmless when they exist already."""
-    if not training.leads:
-        return
-    _save_now(state, training, saves, "stage_end")  # before the evaluation, the likelier of the two to fail
-    score = _watch(state, training, evaluate=True, sample=True)
-    _new_best(state, saves, score)
-    if math.isfinite(score):
-        saves.mark(state.step, "healthy")
-    saves.drain()
-
-
-def _rescue(state: RunState, training: Training, saves: Saves, failure: BaseException) -> None:
-    """Something unforeseen broke between steps: keep the work if the state is whole, and let the failure go on."""
-    training.record("event", event="exception", stage=state.stage, step=state.step, what=type(failure).__name__)
-    if not training.leads or isinstance(failure, KeyboardInterrupt):  # the second Ctrl-C: leave at once
-        return
-    with suppress(Fault):  # that it could not be saved either was told by then
-        saves.drain()  # what is under way may fail, and then this state is not saved
-        if state.step > saves.step and not state.dirty:
-            _save_now(state, training, saves, "emergency")
-
-
-def _record_step(state: RunState, training: Training, report: Report, scale: float, seconds: float) -> None:
+def _record_step(
+    state: RunState, training: Training, report: Report, made_with: Mapping[str, Any], seconds: float
+) -> None:
     measured = {
         "loss": report.loss,
-        "learning_rate": training.learning_rate * scale,
+        "learning_rate": training.learning_rate * training.multiplier(state.step - 1) * made_with["lr_factor"],
         "grad_norm": report.grad_norm,
         "tokens": state.tokens,
     }
     training.record("step", stage=state.stage, step=state.step, total_steps=training.total_steps, **measured,
-                    step_ms=seconds * 1000, tokens_per_second=report.tokens / seconds, verdict="apply")  # fmt: skip
+                    **made_with, step_ms=seconds * 1000, tokens_per_second=report.tokens / seconds,
+                    verdict="apply")  # fmt: skip
     _audit(state, training, measured)
 
 

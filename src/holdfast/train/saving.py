@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from holdfast.base.faults import DiskFault
+from holdfast.train.memory import out_of_memory, release
+from holdfast.train.sabotage import Sabotage
 from holdfast.train.state import RunState
 from holdfast.vault.store import Checkpoint, Policy, Vault
 
@@ -27,8 +29,8 @@ Tensors = dict[str, dict[str, Tensor]]
 
 RETRY_SECONDS = 10.0  # after a failed save
 LARGEST_SHARE = 0.05  # of the time that may go into waiting for saves by the clock
-SPARE_MEMORY = 1.5  # times the state must be free for a snapshot of it
 HEALTHY_STEPS = 50  # sound steps after a checkpoint that make it one to go back to
+SPARE_MEMORY = 1.5  # times the state must be free for a snapshot of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,16 @@ class Saves:
     """
 
     def __init__(
-        self, vault: Vault, policy: Policy, cadence: Cadence, record: Record, sync: Callable[[], None], state: RunState
+        self,
+        vault: Vault,
+        policy: Policy,
+        cadence: Cadence,
+        record: Record,
+        sync: Callable[[], None],
+        state: RunState,
+        sabotage: Sabotage | None = None,
     ) -> None:
+        self._sabotage = sabotage or Sabotage()
         self._vault, self._policy, self._record, self._sync = vault, policy, record, sync
         self._stage, self._risk_seconds, self._interval = state.stage, cadence.risk_seconds, cadence.save_seconds
         self._background = cadence.background and _memory_allows(state)
@@ -133,13 +143,27 @@ class Saves:
         """Begin to save; returns when the state may change again. Another save under way is waited for."""
         self._harvest()
         asked = time.monotonic()
-        tensors = self._snapshot.take(state.tensors()) if self._background else state.tensors()
+        tensors = self._taken(state)
         commit = self._worker.submit(self._commit, state.step, tensors, dict(fields), tags)
         if not self._background:
             wait([commit])
         blocked = time.monotonic() - asked
         self._under_way = _Save(state.step, tags, state.guard.skipped, asked, blocked, commit)
         self._widen(blocked)
+
+    def _taken(self, state: RunState) -> Tensors:
+        """What is to be saved: a copy that training does not touch, or where memory is short the state itself."""
+        if self._background:
+            try:
+                self._sabotage.call("save")
+                return self._snapshot.take(state.tensors())
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+            self._background, self._snapshot = False, Snapshot()
+            release()
+            self._tell("note", "memory ran out for a copy of the state, so training waits while it is saved")
+        return state.tensors()
 
     def look(self, state: RunState) -> None:
         """Between two steps: journal a save that ended, tell of one that failed, mark what proved healthy.

@@ -67,6 +67,9 @@ class TrainSettings(Section):
     micro_batch_rows: Positive | None = free(
         None, description="rows of one context length computed at once, to save memory; off: the whole batch"
     )
+    recompute: Literal["none", "every_second", "all"] = free(
+        "none", description="layers that are computed again going back instead of kept: less memory for more time"
+    )
     packing: Literal["windows", "documents"] = Field(
         default="windows",
         description="cut the stream of tokens into windows, or keep documents apart and pack whole ones",
@@ -112,3 +115,36 @@ class CheckpointSettings(Section):
         60.0, description="age of the last checkpoint at which a run that can not save gives up"
     )
     background: bool = free(True, description="save while training goes on, where memory allows it")
+
+
+class GuardSettings(Section):
+    """What is done when a step can not be right, and when a run gives up. Sound steps are not touched by any of it, and
+    every decision is journaled, so a run may go on under other rules."""
+
+    spike: Annotated[float, Field(gt=0)] | None = free(
+        8.0,
+        description="robust standard deviations above the last 128 steps from which a loss is a spike; off: none is",
+    )
+    max_skips: Count = free(5, description="steps in a row that may be left out before the weights are suspect")
+    max_rollbacks: Count = free(3, description="times that training may go back within 1000 steps before it halts")
+    rollback_lr: Annotated[float, Field(gt=0, le=1)] = free(
+        0.5, description="factor on the learning rate for a while after going back"
+    )
+    rollback_steps: Count = free(200, description="how many steps behind the place of harm that factor holds")
+    on_trend: Literal["log", "lower_lr", "rollback"] = free(
+        "log",
+        description="what to do when validation keeps getting worse: tell, lower the rate, or go back to the best",
+    )
+    trend_checks: Positive = free(5, description="validations in a row that make a trend")
+    trend_factor: Annotated[float, Field(ge=1)] = free(
+        1.2, description="times the best score above which a validation counts as worse"
+    )
+    trend_lr: Annotated[float, Field(gt=0, le=1)] = free(0.5, description="factor on the learning rate for lower_lr")
+    on_plateau: Literal["log", "lower_lr"] = free("log", description="what to do when validation stands still")
+    plateau_checks: Positive = free(10, description="validations without a new best that make a plateau")
+    patience: Positive | None = free(
+        None, description="validations without a new best after which a stage ends early; off: never"
+    )
+    grow_steps: Positive | None = free(
+        None, description="steps after which rows that memory once refused are tried again, twice as many; off: never"
+    )

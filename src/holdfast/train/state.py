@@ -90,6 +90,9 @@ class RunState:
         self.step, self.tokens, self.position = manifest.step, manifest.tokens, manifest.position
         self.best, self.evaluated = manifest.best, manifest.evaluated
         self.guard = guard
+        self.precision = guard.precision or self.precision
+        if guard.rows is not None:
+            self.micro_batch_rows = min(self.micro_batch_rows, guard.rows)
 
 
 def _same_kind(model: nn.Module, saved: dict[str, Tensor]) -> None:

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from holdfast.base.draws import draw
 from holdfast.base.records import Batch, Report
+from holdfast.train.memory import OutOfMemory, out_of_memory, release
 from holdfast.train.precision import autocast
+from holdfast.train.sabotage import Sabotage
 from holdfast.train.state import RunState
 from holdfast.train.sync import Alone, Ranks
 
@@ -33,29 +35,41 @@ def batch_loss(model: torch.nn.Module, batch: Batch, precision: str) -> Tensor:
         return objective.loss_sum(_tensor(batch.inputs, device), _tensor(batch.targets, device), segments)
 
 
-def gradients(state: RunState, batch: Batch, trained: int | None = None, ranks: Ranks | None = None) -> Report:
+def gradients(
+    state: RunState,
+    batch: Batch,
+    trained: int | None = None,
+    ranks: Ranks | None = None,
+    sabotage: Sabotage | None = None,
+) -> Report:
     """Fill the gradients of the mean loss over the batch's trained tokens, micro-batch by micro-batch.
 
     trained: trained tokens of the whole batch; None: all of them are in `batch`. ranks: who holds the other shares.
 
     Dividing by the whole batch's count, not each part's, makes the gradient independent of the micro-batch size and of
     the number of ranks, up to rounding. No weight and no optimizer state moves here, so a step can be judged, retried
-    or dropped after it.
+    or dropped after it. Raises OutOfMemory, on all ranks, when it did not fit on one of them.
     """
-    state.optimizer.zero_grad()
-    ranks = ranks or Alone()
+    ranks, sabotage = ranks or Alone(), sabotage or Sabotage()
     trained = batch.trained_tokens if trained is None else trained
-    nats = torch.zeros((), dtype=torch.float64)
+    state.optimizer.zero_grad()
+    nats, short = 0.0, False
+    try:
+        nats = _accumulate(state, batch, trained, ranks.rank, sabotage) if trained else 0.0
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        short = True
+    all_nats, tokens, any_short = ranks.total(nats, batch.inputs.size, short)
+    if any_short:
+        state.optimizer.zero_grad()
+        release()
+        raise OutOfMemory
     if trained:
-        for index, start in enumerate(range(0, len(batch.inputs), state.micro_batch_rows)):
-            place = ranks.rank * _MOST_PARTS + index
-            _seed(draw(state.seed, state.stage, state.position, place, "dropout"), state.device)
-            part = batch.rows(start, start + state.micro_batch_rows)
-            loss = batch_loss(state.model, part, state.precision)
-            (loss / trained).backward()
-            nats += loss.detach().double().cpu()
-        ranks.add_up(_grads(state))
-    all_nats, tokens = ranks.total(float(nats), batch.inputs.size)
+        grads = _grads(state)
+        ranks.add_up(grads)
+        if state.guard.loss_scale != 1.0:
+            torch._foreach_mul_(grads, 1 / state.guard.loss_scale)
     return Report(
         step=state.step,
         loss=all_nats / max(trained, 1),
@@ -64,6 +78,21 @@ def gradients(state: RunState, batch: Batch, trained: int | None = None, ranks: 
         trained_tokens=trained,
         micro_batch_rows=state.micro_batch_rows,
     )
+
+
+def _accumulate(state: RunState, batch: Batch, trained: int, rank: int, sabotage: Sabotage) -> float:
+    """Forward and backward for this rank's rows. Returns their nats."""
+    nats = torch.zeros((), dtype=torch.float64)
+    number, scale = state.position + 1, state.guard.loss_scale
+    for index, start in enumerate(range(0, len(batch.inputs), state.micro_batch_rows)):
+        sabotage.memory(number)
+        _seed(draw(state.seed, state.stage, state.position, rank * _MOST_PARTS + index, "dropout"), state.device)
+        loss = batch_loss(state.model, batch.rows(start, start + state.micro_batch_rows), state.precision)
+        mean = loss / trained
+        (mean if scale == 1.0 else mean * scale).backward()
+        nats += loss.detach().double().cpu()
+    sabotage.gradients(_grads(state), number)
+    return sabotage.loss(float(nats), number)
 
 
 def apply(state: RunState, report: Report, lr_scale: float, clip: float | None) -> None:

@@ -4,6 +4,7 @@ Tiers are tags on one copy, not copies. A checkpoint stays as long as any tier h
 
     rolling     the newest few, never fewer than two: if the newest turns out to be bad, there is one more
     healthy     the newest one that many sound steps followed: where to go back to when training went wrong
+    probation   the oldest one that may still turn out to be healthy, or else none would live long enough to be
     best        the lowest validation score, and the one before it
     stage_end   the last end of the stage
     emergency   the newest few that were saved because something broke
@@ -43,11 +44,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How many to keep of each tier, and how many bytes they may take up together (None: any number)."""
+    """How many to keep of each tier, and how many bytes they may take up together (None: any number).
+
+    probation: steps after which a checkpoint turns out to be healthy or not.
+    """
 
     newest: int = 3
     best: int = 2
     emergency: int = 3
+    probation: int = 0
     milestones: Literal["full", "weights"] = "weights"
     budget: int | None = None
 
@@ -111,6 +116,7 @@ def _rolling(full: Sequence[Candidate], policy: Policy) -> Sequence[Candidate]:
 
 def _tiers(full: Sequence[Candidate], alive: Sequence[Candidate], policy: Policy) -> Iterator[Candidate]:
     yield from _healthy(full, alive)
+    yield from _on_probation(alive, policy.probation)[:1]
     yield from _best(alive)[: policy.best]
     yield from _tagged(alive, "stage_end")[-1:]
     emergencies = _tagged(alive, "emergency")
@@ -141,6 +147,11 @@ def _healthy(full: Sequence[Candidate], alive: Sequence[Candidate]) -> Sequence[
     left = _tagged(full, "healthy")[-1:]
     witnesses = [each for each in alive for one in left if each.incarnation > one.incarnation and each.step <= one.step]
     return [*left, *witnesses[:1]]
+
+
+def _on_probation(alive: Sequence[Candidate], steps: int) -> list[Candidate]:
+    """Those in the line of the run that may still turn out to be healthy, oldest first."""
+    return [each for each in alive if "healthy" not in each.tags and each.step >= alive[-1].step - steps]
 
 
 def _best(candidates: Sequence[Candidate]) -> list[Candidate]:

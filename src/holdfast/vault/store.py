@@ -175,8 +175,7 @@ class Vault:
     def settle(self, checkpoint: Checkpoint, policy: Policy | None = None) -> Retention | None:
         """After a commit: read the checkpoint back, move the pointers, then let go of what `policy` no longer holds.
 
-        Returns what retention did; None without a policy. Raises DiskFault when the checkpoint reads back differently:
-        it is set aside then, and nothing older was touched.
+        Returns what retention did. Raises DiskFault when the checkpoint reads back differently: it is set aside then.
         """
         if (why := verify(checkpoint)) is not None:
             self._set_aside(checkpoint)
@@ -197,11 +196,11 @@ class Vault:
             if tag == "best":
                 self._point("best", checkpoint)
 
-    def adopt(self, checkpoint: Checkpoint, tags: Sequence[str]) -> Checkpoint:
+    def adopt(self, checkpoint: Checkpoint, tags: Sequence[str], guard: Mapping[str, Any] | None = None) -> Checkpoint:
         """Go on from `checkpoint`, of this vault or of another: commit its state again as the newest of this start.
 
         A run that is taken back does so on the disk before its next step, so that a kill can not undo the choice. What
-        was found out about the state holds for it still.
+        was found out about the state holds for it still. guard: what its guard remembers from now on, if that differs.
         Raises Damaged when it does not verify, Fault when it is weights only, DiskFault.
         """
         if (why := verify(checkpoint)) is not None:
@@ -217,7 +216,8 @@ class Vault:
             if checkpoint.path.parent == self._directory:
                 for tag, score in self._found_out(checkpoint):
                     self._write_mark(name, tag, score)
-            own = replace(manifest, incarnation=incarnation, tags=tuple(tags), created=_now())
+            guard = manifest.guard if guard is None else guard
+            own = replace(manifest, incarnation=incarnation, tags=tuple(tags), created=_now(), guard=guard)
             adopted = self._publish(name, own, self._links(checkpoint, manifest.files))
         self.settle(adopted)
         return adopted
