@@ -39,7 +39,7 @@ check: $(READY)
 chaos: $(READY)
 	@HOLDFAST_CHAOS=full HOLDFAST_CHAOS_OUT=docs/results/chaos OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o timeout=7200 \
 		tests/chaos tests/feed/test_elastic.py tests/vault/test_lifetimes.py
-	@$(BIN)/python docs/promises.py
+	@$(BIN)/python docs/promises.py && $(BIN)/python docs/faults.py
 
 format: $(READY)
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .

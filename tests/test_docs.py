@@ -46,6 +46,12 @@ def test_the_page_of_promises_quotes_the_recorded_figures() -> None:
     assert all((ROOT / promise.test).exists() for promise in promises["PROMISES"])
 
 
+def test_the_fault_matrix_quotes_the_recorded_figures() -> None:
+    faults = runpy.run_path(str(ROOT / "docs" / "faults.py"))
+    text = faults["PAGE"].read_text("utf-8")
+    assert faults["with_table"](text) == text, "run `python docs/faults.py`"
+
+
 def commands() -> list[str]:
     """The lines of the README's code blocks that start a program of ours, comments cut off."""
     lines = [line for block in FENCE.findall(README.read_text("utf-8")) for line in block.splitlines()]

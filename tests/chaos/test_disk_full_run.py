@@ -29,7 +29,7 @@ def run_on_a_full_disk(
     """A run, with its talk, whose disk is full from a step on. then: a signal that it is sent at that moment."""
     ballast = None if place else str(run_dir.parent / "ballast")
     full = {"place": place, "from_step": FULL_FROM, "lines": lines, "ballast": ballast, "refused": str(refused)}
-    words = [word for word in bench.words(run_dir) if word != "--quiet"]
+    words = [word for word in bench.words(run_dir, "--no-plan") if word != "--quiet"]
     return bench.server.run(*words, meddle=("full_disk", full | {"signal": then}))
 
 
@@ -117,8 +117,9 @@ def test_killed_on_a_disk_that_really_is_full(bench: Bench, small_disk: Path, tm
     outcome = run_on_a_full_disk(bench, run_dir, tmp_path / "refused", None, lines=None, then=signal.SIGKILL)
     assert outcome.code == -signal.SIGKILL, bench.server.said()
     assert list(promises.broken(run_dir)) == []
-    assert bench.server.run(*bench.words(run_dir)).code == ExitCode.DISK, "there is no room to go on, and that is told"
+    words = bench.words(run_dir, "--no-plan")
+    assert bench.server.run(*words).code == ExitCode.DISK, "there is no room to go on, and that is told"
     assert list(promises.broken(run_dir)) == []
     (small_disk / "ballast").unlink()
-    assert bench.server.run(*bench.words(run_dir)).code == 0, bench.server.said()
+    assert bench.server.run(*words).code == 0, bench.server.said()
     assert promises.result(run_dir) == promises.result(bench.unbroken)

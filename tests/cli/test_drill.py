@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from holdfast.base.faults import ExitCode
-from holdfast.cli.drill import told
+from holdfast.cli.drill import row, told
 from holdfast.cli.main import main
 
 TINY = shlex.split(
@@ -34,16 +34,22 @@ def found(**changes: Any) -> dict[str, Any]:
     """What a drill came to: well, unless changed."""
     struck = [{"what": "SIGKILL", "exit_code": -9, "steps_made": 7, "steps_saved": 4}] * 2
     stages = [{"stage": "pretrain", "equal": True, "digests": {"model": ["a", "a"], "optimizer": ["b", "b"]}}]
-    seconds = {"unbroken": 5.0, "interrupted": 9.0}
+    seconds = {"unbroken": 5.0, "interrupted": 9.0, "faults": 0.0}
     values = {"proved": True, "folder": "runs/x.drill", "steps": {"pretrain": 40}, "planned": 2, "seconds": seconds}
-    return values | {"stages": stages, "interruptions": struck, "scores_equal": True} | changes
+    return values | {"stages": stages, "interruptions": struck, "scores_equal": True, "faults": []} | changes
+
+
+def fault(**changes: Any) -> dict[str, Any]:
+    """What one fault came to: healed, unless changed."""
+    values = {"fault": "nan@12", "exit_codes": [0], "led_to": {"skip": 2}, "same_bits": False, "finite": True}
+    return values | {"replayed": True, "validation": {"pretrain": 0.0123}, "broken": []} | changes
 
 
 def test_what_was_proved_is_said_with_its_numbers() -> None:
     proof, place = told(found())
     assert proof.startswith("proved: interrupted 2 times (2 x SIGKILL)")
     assert "same model, optimizer and scores to the last bit" in proof
-    assert place == "the two runs: runs/x.drill"
+    assert place == "the runs: runs/x.drill"
     assert len(list(told(found(folder=None)))) == 1
 
 
@@ -54,6 +60,26 @@ def test_what_stands_against_it_is_said() -> None:
     assert "the optimizer of sft differs: b undisturbed, c interrupted" in lines
     assert "the evaluation gives other scores" in lines
     assert any(line.startswith("not proved: an interrupted run") for line in lines)
+
+
+def test_what_a_fault_came_to_is_a_row() -> None:
+    healed = ["nan@12", "2 x skip", "0", "healed, replayed to the bit, bits per byte pretrain +1.2%"]
+    assert row(fault()) == healed
+    traceless = fault(fault="hang@3", led_to={"alarm: hang": 1}, exit_codes=[75, 0], same_bits=True)
+    assert row(traceless) == ["hang@3", "alarm: hang", "75 0", "same bits as unbroken"]
+    assert row(fault(led_to={}))[1] == "nothing"
+    assert row(fault(led_to={}))[3].startswith("not noticed, ")
+    broken = fault(exit_codes=[None], broken=["it hangs: no word"])
+    assert row(broken)[3] == "NOT KEPT: it hangs: no word"
+
+
+def test_what_was_not_kept_of_a_fault_is_the_verdict() -> None:
+    proof, _ = told(found(faults=[fault(), fault(same_bits=True)]))
+    assert "; of 2 faults 1 leave no trace and 1 are healed" in proof
+    lines = list(told(found(proved=False, faults=[fault(), fault(fault="oom@7", broken=["it hangs"])])))
+    assert "not proved: what is promised of oom@7 was not kept" in lines
+    alone = found(interruptions=[], stages=[], planned=0, faults=[fault()])
+    assert next(told(alone)).startswith("proved: of 1 faults 0 leave no trace and 1 are healed")
 
 
 def test_nothing_interrupted_proves_nothing() -> None:
@@ -91,6 +117,10 @@ def test_a_whole_drill(
     assert stopped["steps_saved"] == stopped["steps_made"], "who is asked to stop loses nothing"
     assert [each["equal"] for each in proved["stages"]] == [True, True]
     assert proved["folder"] == "runs/smoke.drill"
+    assert sorted(proved["runs"]) == ["fault-1-nan", "interrupted", "unbroken"]
     for run in proved["runs"].values():
         assert (tmp_path / run / "report.json").exists()
-        assert '"skip"' in "".join(path.read_text() for path in (tmp_path / run / "journal").iterdir())
+    (healed,) = proved["faults"]
+    assert (healed["fault"], healed["kept"], healed["replayed"]) == ("nan@5", True, True)
+    assert healed["led_to"] == {"skip": 2}, "one in each stage"
+    assert not healed["same_bits"]

@@ -138,3 +138,26 @@ def test_sigterm_to_torchrun_stops_all_at_one_step_with_everything_saved(recipe:
     assert "signal" in newest.manifest.tags
     assert newest.step == steps(run_dir)[-1]["step"]
     assert json.loads((run_dir / "pretrain/stage.json").read_text())["facts"]["code"] == ExitCode.STOPPED
+
+
+BURST = [f"{name}@{number}" for number, name in enumerate(("nan", "inf", "nan-grad", "nan", "nan", "nan"), start=30)]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_what_breaks_on_one_of_two_is_decided_alike_on_both(recipe: Path, tmp_path: Path, rank: int) -> None:
+    """Leaving out, going back, halving the parts: the same decisions and steps as of one process that had the same."""
+    words, faults = (NO_DROPOUT, "pretrain.micro_batch_rows=4"), [*BURST, "oom@45", "oom@12"]
+    ended(start(recipe, tmp_path / "alone", 1, *words, faults=",".join(faults)), 1, 0)
+    there = ",".join(f"{fault}:rank={rank}" for fault in faults)
+    ended(start(recipe, tmp_path / "two", 2, *words, faults=there), 2, 0)
+    alone, two = (list(read(tmp_path / name / "journal")) for name in ("alone", "two"))
+    facts = ("step", "position", "verdict")
+    decided = [[tuple(each[fact] for fact in facts) for each in found if each["kind"] == "decision"]
+               for found in (alone, two)]  # fmt: skip
+    assert decided[0] == decided[1]
+    assert [verdict for _, _, verdict in decided[1]] == ["shrink", *["skip"] * 5, "rollback", "shrink"]
+    facts = ("step", "position", "lr_factor", "micro_batch_rows", "learning_rate", "tokens")
+    assert kept(tmp_path / "two", *facts) == kept(tmp_path / "alone", *facts)
+    assert [each["step"] for each in steps(tmp_path / "two")] == list(range(1, STEPS + 1)), "one update per step"
+    losses = [kept(tmp_path / name, "loss") for name in ("alone", "two")]
+    assert max(abs(one - other) / one for (one,), (other,) in zip(*losses, strict=True)) <= 1e-5

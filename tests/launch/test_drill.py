@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from holdfast.base.faults import Fault, RecipeFault
-from holdfast.disk.injection import parse
-from holdfast.launch.drill import SIGNALS, Drill, Interruption, compare, plan, shortened, trained
+from holdfast.launch import runs
+from holdfast.launch.drill import SIGNALS, drill, plan, shortened
+from holdfast.launch.runs import Runs, compare, trained
 from holdfast.vault.store import Vault
 
 TINY = shlex.split(
@@ -40,24 +41,22 @@ def test_a_recipe_without_chats_is_drilled_without_them() -> None:
 
 
 def test_a_plan_is_spread_over_the_run_and_the_same_every_time() -> None:
-    made = plan(80, 5, parse("torn@write:9,nan@3,enospc@any:2:rank=1"), seed=1)
-    assert made == plan(80, 5, parse("torn@write:9,nan@3,enospc@any:2:rank=1"), seed=1)
-    signals, faults = made[:5], made[5:]
-    assert [each.what for each in signals] == list(SIGNALS[:5])
-    assert all(16 * part <= (each.after or 0) < 16 * (part + 1) for part, each in enumerate(signals))
-    assert faults == [Interruption("torn@write:9"), Interruption("enospc@any:2:rank=1")], "a poisoned batch is no end"
-    assert plan(80, 0, [], 1) == []
-    assert len(plan(3, 9, [], 1)) == 9
+    made = plan(80, 5, seed=1)
+    assert made == plan(80, 5, seed=1)
+    assert [each.what for each in made] == list(SIGNALS[:5])
+    assert all(16 * part <= each.after < 16 * (part + 1) for part, each in enumerate(made))
+    assert plan(80, 0, 1) == []
+    assert len(plan(3, 9, 1)) == 9
 
 
 def test_what_can_not_be_drilled_is_refused_before_anything_starts(tmp_path: Path) -> None:
     resolved = shortened("smoke", ["corpus.path=texts"], 5)
     with pytest.raises(RecipeFault, match="no fault to inject"):
-        Drill(resolved, tmp_path / "new", lambda done, total: None).run(1, "flood@3")
+        drill(resolved, tmp_path / "new", lambda done, total: None, 1, "flood@3", 0.1)
     assert not (tmp_path / "new").exists()
     (tmp_path / "mine").write_text("here already")
     with pytest.raises(Fault, match="is not empty"):
-        Drill(resolved, tmp_path, lambda done, total: None).run(1, "")
+        drill(resolved, tmp_path, lambda done, total: None, 1, "", 0.1)
     assert [each.name for each in tmp_path.iterdir()] == ["mine"]
 
 
@@ -84,28 +83,25 @@ def test_one_bit_is_a_difference(tmp_path: Path) -> None:
     assert differs == ["model", "optimizer"]
 
 
-class Sabotaged(Drill):
-    """The second run learns at a slightly different rate."""
-
-    def _share(self) -> None:
-        super()._share()
-        recipe = self.folder / "interrupted.yaml"
-        text = recipe.read_text()
-        assert "learning_rate: 0.001 " in text
-        recipe.write_text(text.replace("learning_rate: 0.001 ", "learning_rate: 0.00100001 "))
-
-
 @pytest.mark.slow
 def test_a_run_that_ends_otherwise_is_found_out(
     corpus_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The second run learns at a slightly different rate."""
+    share = Runs.share
+
+    def sabotaged(self: Runs, name: str, words: Any = ()) -> None:
+        share(self, name, ["pretrain.optimizer.learning_rate=0.00100001"])
+
+    monkeypatch.setattr(runs.Runs, "share", sabotaged)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     words = [f"corpus.path={corpus_folder}", "sft.enabled=false", *TINY]
     shown: list[tuple[int, int | None]] = []
-    drill = Sabotaged(shortened("smoke", words, 12), tmp_path / "drill", lambda *now: shown.append(now))
-    found = drill.run(1, "")
+    found = drill(shortened("smoke", words, 12), tmp_path / "drill", lambda *now: shown.append(now), 1, "slow@3", 0.1)
     assert [each["what"] for each in found["interruptions"]] == ["SIGKILL"]
     assert not found["proved"]
     assert [each["equal"] for each in found["stages"]] == [False]
-    assert shown[0] == (0, 24)
-    assert max(done for done, _ in shown) > 12
+    (fault,) = found["faults"]
+    assert fault["broken"] == ["it did not end like the unbroken run"]
+    assert shown[0] == (0, 36)
+    assert max(done for done, _ in shown) > 24

@@ -157,3 +157,17 @@ def test_ranks_on_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -
     finally:
         torch.set_num_threads(before)
     assert found == {(): 4, ("threads=3",): 3, "chosen": 6}
+
+
+@pytest.mark.slow
+def test_a_rank_that_hangs_is_found_out_and_all_of_them_say_where_they_were(ranks: Ranks, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    words = ("alarms.hang_minutes=0.05", "alarms.on_hang=exit")
+    codes = [code for code, _ in ranks.run(run_dir, *words, HOLDFAST_FAULTS="hang@3:rank=1")]
+    assert codes == [ExitCode.STOPPED, ExitCode.STOPPED]
+    (alarm,) = [each for each in read(run_dir / "journal") if each.get("event") == "alarm"]
+    assert alarm["alarm"] == "hang"
+    waiting, stuck = (path.read_text() for path in sorted((run_dir / "journal").glob("hang-*.txt")))
+    assert "in all_reduce" in waiting
+    assert "train/sabotage.py" in stuck
+    assert [code for code, _ in ranks.run(run_dir)] == [ExitCode.DONE, ExitCode.DONE]

@@ -195,6 +195,24 @@ def test_free_settings_leave_the_identity_of_a_stage_alone() -> None:
         assert identity(resolve("demo", [word]).recipe.pretrain) != identity(base.pretrain)
 
 
+def test_a_stage_depends_on_those_settings_of_the_number_format_that_are_read() -> None:
+    def read(*words: str) -> dict[str, object]:
+        return resolve("demo", words).recipe.number_format
+
+    unread = ("precision_fallback=fp32", "fp8.format=e4m3", "fp8.backend=torchao")
+    assert read("precision=auto") == read("precision=auto", *unread) == {"precision": "auto"}
+    assert read("precision=bf16") == read("precision=bf16", *unread[1:])
+    assert read("precision=bf16", unread[0]) == {"precision": "bf16", "precision_fallback": "fp32"}
+    changed = [read("precision=fp8", word) for word in unread]
+    assert len({json.dumps(each) for each in [*changed, read("precision=fp8"), read("precision=fp16")]}) == 5
+
+
+def test_a_precision_can_not_fall_back_to_itself(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.yaml", SMALL)
+    (told,) = causes(path, "precision=bf16", "precision_fallback=bf16")
+    assert "bf16 can not fall back to itself" in told
+
+
 def test_the_tables_beside_the_types_name_settings_that_exist() -> None:
     paths = {setting.path for setting in settings(Recipe)}
     assert set(REPLACES) | {path for others in REPLACES.values() for path in others} <= paths

@@ -131,7 +131,7 @@ def test_a_last_question_without_answer_is_cut_off(tmp_path: Path) -> None:
 def test_packed_files_folders_and_damage(tmp_path: Path) -> None:
     data = b"".join(json.dumps(turns("user", "assistant")).encode() + b"\n" for _ in range(3))
     (tmp_path / "a.jsonl").write_bytes(data)
-    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(data)[:-9])
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(data, mtime=0)[:-9])
     (tmp_path / "c.jsonl").write_bytes(b"")
     found = list(read_conversations(str(tmp_path)))
     assert sum(isinstance(each, Conversation) for each in found) >= 3

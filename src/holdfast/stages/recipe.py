@@ -12,18 +12,20 @@ import yaml
 from pydantic import Field
 
 import holdfast
-from holdfast.base.explain import build, nearest
+from holdfast.base.explain import build, nearest, salvage
 from holdfast.base.faults import RecipeFault
 from holdfast.base.layers import RESOLVED, Layer, from_values, from_words, from_yaml, merge
 from holdfast.base.settings import Count, Duration, Problem, Section, flat, free, group, identity
 from holdfast.evals.settings import EvaluateSettings
+from holdfast.journal.settings import AlarmSettings
 from holdfast.publish.settings import ExportSettings
 from holdfast.stages.settings import ModelSettings, PretrainSettings, SftSettings, TokensSettings
 from holdfast.text.settings import CorpusSettings
 from holdfast.tokenizer.settings import TokenizerSettings
-from holdfast.train.settings import CheckpointSettings, TrainSettings
+from holdfast.train.fp8 import Fp8Settings
+from holdfast.train.settings import CheckpointSettings, GuardSettings, TrainSettings
 
-__all__ = ["Recipe", "Resolved", "describe_shipped", "dump", "find", "identity", "resolve", "shipped"]
+__all__ = ["Recipe", "Resolved", "describe_shipped", "dump", "find", "identity", "resolve", "shipped", "usable"]
 
 EXTENDS = "extends"
 _COMMENT_COLUMN = 48
@@ -54,6 +56,7 @@ CALLED = {
     "eval_interval": "pretrain.eval_steps",
     "grad_clip": "pretrain.clip",
     "gradient_accumulation_steps": "pretrain.micro_batch_rows: the rest follows from batch_tokens",
+    "gradient_checkpointing": "pretrain.recompute: none, every_second or all",
     "init_lr": "pretrain.optimizer.learning_rate",
     "lr": "pretrain.optimizer.learning_rate",
     "lr_scheduler_type": "pretrain.schedule.kind",
@@ -87,13 +90,17 @@ class Recipe(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="where to train; auto: a GPU if any"
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
+    precision: Literal["auto", "fp32", "bf16", "fp16", "fp8"] = Field(
         default="auto", description="number format of the matrix products; auto: bf16 where it is measurably faster"
+    )
+    precision_fallback: Literal["bf16", "fp32"] | None = Field(
+        default=None, description="what to train in where the device can not do what precision names; off: refuse"
     )
     threads: Count | None = free(None, ge=1, description="CPU threads; off: one per core")
     budget: Duration | None = Field(
         default=None, description="time for the whole run; stages that do not say how long they train share it"
     )
+    fp8: Fp8Settings = group(Fp8Settings)
     corpus: CorpusSettings = group(CorpusSettings)
     tokenizer: TokenizerSettings = group(TokenizerSettings)
     tokens: TokensSettings = group(TokensSettings)
@@ -101,8 +108,18 @@ class Recipe(Section):
     pretrain: PretrainSettings = group(PretrainSettings)
     sft: SftSettings = group(SftSettings)
     checkpoints: CheckpointSettings = group(CheckpointSettings)
+    guard: GuardSettings = group(GuardSettings)
+    alarms: AlarmSettings = group(AlarmSettings)
     evaluate: EvaluateSettings = group(EvaluateSettings)
     export: ExportSettings = group(ExportSettings)
+
+    @property
+    def number_format(self) -> dict[str, Any]:
+        """What of the number format a training stage depends on: the settings that are read."""
+        chosen: dict[str, Any] = {"precision": self.precision}
+        if self.precision in ("bf16", "fp16", "fp8") and self.precision_fallback is not None:
+            chosen["precision_fallback"] = self.precision_fallback
+        return chosen | ({"fp8": identity(self.fp8)} if self.precision == "fp8" else {})
 
     def problems(self) -> Iterator[Problem]:
         """What sections can not see of each other."""
@@ -112,6 +129,9 @@ class Recipe(Section):
             yield Problem("corpus.path", "nothing says where the text comes from", "add corpus.path=FOLDER_OR_FILE")
         if self.corpus.path is not None and self.corpus.generator is not None:
             yield Problem("corpus.path", "both path and generator are given", "keep one of them")
+        if self.precision == self.precision_fallback:
+            what = f"{self.precision} can not fall back to itself"
+            yield Problem("precision_fallback", what, "write precision_fallback=off")
         context = None if list(self.model.problems()) else self.model.config(vocab_size=64).context_length
         for stage in ("pretrain", "sft") if self.sft.enabled else ("pretrain",):
             yield from self._stage_problems(stage, getattr(self, stage), context)
@@ -150,11 +170,28 @@ def resolve(source: str | Path, overrides: Sequence[str] = ()) -> Resolved:
 
     Raises RecipeFault; RecipeProblems, with all of them, when the recipe is readable and its values are wrong.
     """
+    layer = _layer(source, overrides)
+    return _sourced(build(Recipe, layer, CALLED), layer)
+
+
+def usable(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Resolved, list[RecipeFault]]:
+    """As much of a recipe as can be used, with defaults for the rest, and everything that is wrong with it.
+
+    Raises RecipeFault for what can not be read at all.
+    """
+    layer = _layer(source, overrides)
+    recipe, faults = salvage(Recipe, layer, CALLED)
+    return _sourced(recipe, layer), faults
+
+
+def _layer(source: str | Path, overrides: Sequence[str]) -> Layer:
     path, files = _chain(source)
     defaults = from_values(flat(Recipe.model_validate({})), "default")
     named = from_values({"name": path.stem}, "file name")
-    layer = merge([defaults, named, *files, from_words(overrides)], REPLACES)
-    recipe = build(Recipe, layer, CALLED)
+    return merge([defaults, named, *files, from_words(overrides)], REPLACES)
+
+
+def _sourced(recipe: Recipe, layer: Layer) -> Resolved:
     return Resolved(recipe, {setting: layer.sources[setting] for setting in flat(recipe)})
 
 

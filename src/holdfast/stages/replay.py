@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.base.faults import DiskFault, Fault, RecipeFault, Stopped
+from holdfast.disk import injection
 from holdfast.journal.journal import lineage, read
 from holdfast.journal.sinks import Fanout
 from holdfast.journal.sinks.bars import Progress, progress_bar
@@ -200,7 +201,7 @@ def _train(
             sample=list,
             record=recorder,
             followed=line.steps,
-            sabotage=Sabotage(),
+            sabotage=Sabotage(fault for fault in injection.from_environment() if fault.name == "spike"),
         ),
     )
 

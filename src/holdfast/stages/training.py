@@ -23,6 +23,7 @@ from holdfast.optim.schedule import multiplier
 from holdfast.stages import assemble
 from holdfast.stages.healing import go_back
 from holdfast.stages.horizon import Horizon, budget_steps, fixed_steps, settle
+from holdfast.stages.lookout import looked_after
 from holdfast.stages.looks import Looks
 from holdfast.stages.ranks import start_alike
 from holdfast.stages.recipe import Recipe
@@ -91,11 +92,12 @@ def learn(run: Run, lesson: Lesson) -> dict[str, Any]:
     checkpoint, journaled = resume(run, state, vault, training.manifest)
     start_alike(run.ranks, state)
     _prove(run, lesson, state)
-    training = replace(training, resumed_from=checkpoint, journaled=journaled)
-    while (back := train(state, training)) is not None:
-        vault, checkpoint = go_back(run, state, vault, back)
-        start_alike(run.ranks, state)
-        training = replace(training, vault=vault, resumed_from=checkpoint, journaled={})
+    with looked_after(run, state, lesson.settings) as lookout:
+        training = replace(training, resumed_from=checkpoint, journaled=journaled, lookout=lookout)
+        while (back := train(state, training)) is not None:
+            vault, checkpoint = go_back(run, state, vault, back)
+            start_alike(run.ranks, state)
+            training = replace(training, vault=vault, resumed_from=checkpoint, journaled={})
     return _facts(lesson, state, vault, horizon)
 
 
@@ -130,8 +132,9 @@ def _join(run: Run, lesson: Lesson, device: torch.device) -> dict[str, Any]:
     state = fresh_state(run, lesson, device, horizon.precision)
     start_alike(run.ranks, state)
     training = training_of(run, lesson, state, Vault(run.dir / lesson.name), horizon)
-    while train(state, training) is not None:
-        start_alike(run.ranks, state)
+    with looked_after(run, state, lesson.settings) as lookout:
+        while train(state, replace(training, lookout=lookout)) is not None:
+            start_alike(run.ranks, state)
     return {}
 
 

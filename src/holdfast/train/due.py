@@ -80,7 +80,9 @@ def _watch(state: RunState, training: Training, *, evaluate: bool, sample: bool)
 
     Returns the first of the scores, infinity without any.
     """
+    training.lookout.beat("evaluate")
     scores = training.evaluate() if evaluate else []
+    training.lookout.beat("sample")
     texts = training.sample() if sample else []
     for score in scores:
         training.record("eval", stage=state.stage, step=state.step, **_score_fields(score))
@@ -107,11 +109,13 @@ def _score_fields(score: Score) -> dict[str, Any]:
 
 def _save(state: RunState, training: Training, saves: Saves, tags: list[str]) -> None:
     if state.step > saves.step:
+        training.lookout.beat("save")
         saves.start(state, training.fields(state), tags)
 
 
 def _save_now(state: RunState, training: Training, saves: Saves, tag: str) -> None:
     """Have the state on the disk when this returns. Raises DiskFault."""
+    training.lookout.beat("save")
     saves.drain()
     if state.step > saves.step:
         saves.finish(state, training.fields(state), [tag])

@@ -67,6 +67,7 @@ def _advance(state: RunState, training: Training, saves: Saves, wish: RollBack |
 
     wish: to go back, of the rank that leads; all of them follow it.
     """
+    training.lookout.beat("step")
     started = time.perf_counter()
     known = _take_up(state, training)
     number = state.position + 1
@@ -95,7 +96,10 @@ def _advance(state: RunState, training: Training, saves: Saves, wish: RollBack |
     if isinstance(verdict, Apply | Skip):
         state.position += 1  # before anything can fail: what is saved is whole
     if isinstance(verdict, Apply):
-        _record_step(state, training, report, made_with, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        _record_step(state, training, report, made_with, seconds)
+        training.lookout.look(training.record, state.stage, step=state.step, saved=saves.durable_step, seconds=seconds,
+                              tokens=report.tokens, loss=report.loss, save_seconds=saves.interval)  # fmt: skip
         _grow(state, training, len(batch.inputs))
         training.sabotage.between(state.step)
     return None

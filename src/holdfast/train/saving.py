@@ -127,6 +127,16 @@ class Saves:
         saves = (self._under_way, *self._settling.values())
         return max([self._durable[0], *(save.step for save in saves if save is not None)])
 
+    @property
+    def durable_step(self) -> int:
+        """That of the newest state on the disk."""
+        return self._durable[0]
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds between two saves by the clock, as it is now; None: they come by steps only."""
+        return self._interval
+
     def overdue(self) -> bool:
         """Whether the clock asks for a save; a failed one is tried again before its time."""
         if self._under_way is not None or self._settling:

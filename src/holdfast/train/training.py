@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast.base.records import Score
 from holdfast.feed.feed import Feed
+from holdfast.train.lookout import Lookout
 from holdfast.train.sabotage import Sabotage
 from holdfast.train.saving import Cadence, Record
 from holdfast.train.settings import GuardSettings
@@ -53,6 +54,7 @@ class Training:
     rules: GuardSettings = field(default_factory=GuardSettings)
     ranks: Ranks = field(default_factory=Alone)
     sabotage: Sabotage = field(default_factory=Sabotage)
+    lookout: Lookout = field(default_factory=Lookout)
 
     @property
     def leads(self) -> bool:

@@ -199,3 +199,20 @@ def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     console.close()
     assert "\x1b" not in stream.getvalue()
     assert stream.getvalue().startswith("pretrain 1/1,000")
+
+
+def test_an_alarm_is_seen_when_it_is_raised_and_as_long_as_it_lasts() -> None:
+    def alarm(name: str, over: bool = False) -> dict[str, Any]:
+        return event("event", event="alarm", alarm=name, over=over, text=f"{'over: ' if over else ''}{name} it is")
+
+    lines = shown(step(1, 1.0), alarm("disk_low"), alarm("memory"), step(2, 2.0), every_steps=1)
+    assert lines[1:3] == ["ALARM disk_low it is", "ALARM memory it is"]
+    assert "  ALARM disk low, memory  " in lines[3]
+    lines = shown(step(1, 1.0), alarm("disk_low"), alarm("disk_low", over=True), step(2, 2.0), every_steps=1)
+    assert lines[2] == "over: disk_low it is"
+    assert "ALARM" not in lines[3]
+
+
+def test_an_alarm_is_seen_when_all_else_is_quiet() -> None:
+    raised = event("event", event="alarm", alarm="hang", over=False, text="it hangs")
+    assert shown(step(1, 1.0), raised, quiet=True) == ["ALARM it hangs"]

@@ -65,12 +65,12 @@ ROW = (
         ("a.md", b"# Head", ["a.md"]),
         ("a.html", b"<title>T</title><p>Page.", ["a.html"]),
         ("a.jsonl", ROW + b"\n" + ROW, ["a.jsonl:1", "a.jsonl:3"]),
-        ("a.TXT.GZ", gzip.compress(b"Packed."), ["a.TXT.GZ"]),
-        ("a.gz", gzip.compress(b"Packed."), ["a.gz"]),
+        ("a.TXT.GZ", gzip.compress(b"Packed.", mtime=0), ["a.TXT.GZ"]),
+        ("a.gz", gzip.compress(b"Packed.", mtime=0), ["a.gz"]),
         ("a.jsonl.xz", lzma.compress(ROW), ["a.jsonl.xz:1"]),
         ("a.md.zst", zstandard.ZstdCompressor().compress(b"Packed."), ["a.md.zst"]),
         ("a.tar", tar(("in/x.txt", b"One."), ("y.jsonl", ROW)), ["a.tar:in/x.txt", "a.tar:y.jsonl:1"]),
-        ("a.tgz", gzip.compress(tar(("x.txt.gz", gzip.compress(b"One.")))), ["a.tgz:x.txt.gz"]),
+        ("a.tgz", gzip.compress(tar(("x.txt.gz", gzip.compress(b"One.", mtime=0))), mtime=0), ["a.tgz:x.txt.gz"]),
     ],
 )
 def test_every_format_is_read(name: str, data: bytes, ids: list[str], tmp_path: Path) -> None:
@@ -108,13 +108,13 @@ def test_the_text_field_can_be_named(tmp_path: Path) -> None:
     ("name", "data", "why"),
     [
         ("a.txt", b"text\0", "binary, not text"),
-        ("a.txt.gz", gzip.compress(bytes(range(256)) * 99)[:-30], "truncated archive"),
+        ("a.txt.gz", gzip.compress(bytes(range(256)) * 99, mtime=0)[:-30], "truncated archive"),
         ("a.txt.zst", b"no zstd", "damaged archive"),
         ("a.tar", b"no tar" * 200, "damaged archive"),
         ("a.tar.xz", lzma.compress(tar(("x.txt", b"x" * 9000)))[:60], "truncated archive"),
         ("a.tar", b"", "damaged archive"),
         ("a.png", b"PNG", "not a format that is read here: .png"),
-        ("a.sql.gz", gzip.compress(b"x"), "not a format that is read here: .sql"),
+        ("a.sql.gz", gzip.compress(b"x", mtime=0), "not a format that is read here: .sql"),
         ("a.parquet", b"PAR1", "damaged parquet file"),
     ],
 )

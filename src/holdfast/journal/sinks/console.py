@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, TextIO
 
@@ -19,8 +20,8 @@ LONGEST_SECONDS = 300
 SHARE_OF_RUN = 1 / 60
 SAMPLE_LETTERS = 160
 
-ALERTS = ("save_failed", "over_budget", "audit_failed", "sink_failed")  # shown even when all else is quiet
-ALERT_STYLE = "bold red"
+ALERTS = ("save_failed", "over_budget", "audit_failed", "sink_failed", "alarm")  # shown even when all else is quiet
+ALERT_STYLE, OVER_STYLE = "bold red", "green"
 _STYLES = {"decision": "yellow", "sample": "dim"}
 
 
@@ -29,13 +30,21 @@ class Console:
 
     quiet:       show nothing but alerts. stream: where to; standard output unless told.
     every_steps: steps between two plain lines; None goes by time.
+    earlier:     stage -> seconds of its latest steps in an earlier start, so that a stage that goes on has an estimate.
     """
 
-    def __init__(self, quiet: bool = False, stream: TextIO | None = None, every_steps: int | None = None) -> None:
+    def __init__(
+        self,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        every_steps: int | None = None,
+        earlier: Callable[[str], Iterable[float]] = lambda stage: (),
+    ) -> None:
         self._quiet = quiet
         self._stream = sys.stdout if stream is None else stream
         self._terminal = None if quiet else screen.terminal(self._stream)
         self._every_steps = every_steps
+        self._earlier = earlier
         self._standing: Standing | None = None
         self._live = ExitStack()
         self._shown_at: float | None = None
@@ -46,7 +55,7 @@ class Console:
         if self._quiet and event not in ALERTS:
             return
         if event in ("stage_start", "stage_continue") or (record["kind"] == "step" and not self._is_of(stage)):
-            self._begin(str(stage), record["time"])
+            self._begin(str(stage), record["time"], goes_on=event == "stage_continue")
         if self._standing is not None and self._is_of(stage):
             self._standing.take(record)
         if record["kind"] == "step":
@@ -54,7 +63,7 @@ class Console:
         elif event in ("stage_done", "stage_failed", "stage_stopped"):
             self._end()
         if (text := message(record, brief=self._terminal is not None)) is not None:
-            self._print(text, ALERT_STYLE if event in ALERTS else _STYLES.get(record["kind"], ""))
+            self._print(text, _style(record))
 
     def close(self) -> None:
         """Leave the terminal as it was found."""
@@ -63,9 +72,10 @@ class Console:
     def _is_of(self, stage: Any) -> bool:
         return self._standing is not None and self._standing.stage == stage
 
-    def _begin(self, stage: str, moment: float) -> None:
+    def _begin(self, stage: str, moment: float, *, goes_on: bool) -> None:
         self._end()
-        self._standing, self._shown_at = Standing(stage, moment), None
+        earlier = self._earlier(stage) if goes_on else ()
+        self._standing, self._shown_at = Standing(stage, moment, earlier), None
 
     def _end(self) -> None:
         self._live.close()
@@ -129,8 +139,15 @@ def _event(record: dict[str, Any], place: str) -> str | None:
         case "resume":
             return f"{place}resumed"
     if (text := record.get("text")) is not None:
-        return str(text)
+        raised = record.get("event") == "alarm" and not record.get("over")
+        return f"ALARM {text}" if raised else str(text)
     return f"{place}{record['event']} {record['what']}" if "what" in record else None
+
+
+def _style(record: dict[str, Any]) -> str:
+    if record.get("event") in ALERTS:
+        return OVER_STYLE if record.get("over") else ALERT_STYLE
+    return _STYLES.get(record["kind"], "")
 
 
 def _score(record: dict[str, Any]) -> str:
