@@ -63,7 +63,7 @@ def says(err: str, cause: str) -> None:
 
 def test_a_corpus_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, _, err = run(capsys, tmp_path / "run", f"corpus.path={tmp_path / 'nowhere'}")
-    assert code == ExitCode.FAILED
+    assert code == ExitCode.NOT_READY
     says(err, "nowhere")
 
 
@@ -76,7 +76,7 @@ def test_a_corpus_without_one_usable_text(
     if content is not None:
         (folder / "only.txt").write_bytes(content)
     code, _, err = run(capsys, tmp_path / "run", f"corpus.path={folder}")
-    assert code == ExitCode.FAILED
+    assert code == (ExitCode.FAILED if content else ExitCode.NOT_READY)
     says(err, "")
 
 
@@ -160,10 +160,11 @@ def test_duplicate_and_unknown_keys_in_a_file(capsys: pytest.CaptureFixture[str]
 def test_a_vocabulary_that_the_text_does_not_allow(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, texts: Path
 ) -> None:
-    words = ["tokenizer.kind=bpe", "tokenizer.vocab_size=60k"]
-    code, _, err = run(capsys, tmp_path / "run", f"corpus.path={texts}", *words)
-    assert code == ExitCode.FAILED
-    says(err, "vocab")
+    for size, expected in (("60k", ExitCode.NOT_READY), ("4096", ExitCode.FAILED)):  # at a glance, and on trying
+        words = ["tokenizer.kind=bpe", f"tokenizer.vocab_size={size}"]
+        code, _, err = run(capsys, tmp_path / size, f"corpus.path={texts}", *words)
+        assert code == expected
+        says(err, "vocab")
 
 
 def chats(path: Path, good: int) -> Path:
@@ -196,14 +197,18 @@ def test_broken_chats_are_left_out_and_counted(capsys: pytest.CaptureFixture[str
 def test_nothing_but_broken_chats(capsys: pytest.CaptureFixture[str], tmp_path: Path, texts: Path) -> None:
     path = chats(tmp_path / "chats.jsonl", good=0)
     code, _, err = run(capsys, tmp_path / "run", f"corpus.path={texts}", f"sft.path={path}")
-    assert code == ExitCode.FAILED
+    assert code == ExitCode.NOT_READY
+    says(err, "a single conversation")  # it is too long for the context, but that shows only when it is encoded
+    path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:5]), "utf-8")
+    code, _, err = run(capsys, tmp_path / "other", f"corpus.path={texts}", f"sft.path={path}")
+    assert code == ExitCode.NOT_READY
     says(err, "no conversation is left")
 
 
 def test_a_run_directory_that_can_not_be_one(capsys: pytest.CaptureFixture[str], tmp_path: Path, texts: Path) -> None:
     (tmp_path / "file").write_text("here already")
     code, _, err = run(capsys, tmp_path / "file", f"corpus.path={texts}")
-    assert code == ExitCode.DISK
+    assert code == ExitCode.NOT_READY
     says(err, "file")
     assert (tmp_path / "file").read_text() == "here already"
 
@@ -242,6 +247,7 @@ def test_a_full_disk_is_told_and_what_was_saved_stays(
         "pretrain.steps=40",
         "pretrain.save_steps=1",
         "pretrain.keep=30",
+        "--no-plan",
     ]
     code, _, err = run(capsys, small_disk / "run", *words)
     assert code == ExitCode.DISK

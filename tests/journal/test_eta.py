@@ -8,8 +8,10 @@ import statistics
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from holdfast.journal.eta import WARM_UP, Estimate, Eta
+from holdfast.journal.eta import TRUSTED, WARM_UP, Estimate, Eta
 
 Noise = Callable[[random.Random], float]
 NOISES: dict[str, Noise] = {
@@ -82,3 +84,55 @@ def test_nothing_is_said_before_something_is_known() -> None:
     assert after([1.0] * 4) is None
     assert after([float("nan"), float("inf"), 0.0, -1.0] * 5) is None
     assert after([1.0] * 5, left=0) == Estimate(0.0, 0.0, 0.0)
+
+
+def run_of(seed: int) -> tuple[Eta, list[float]]:
+    """Twenty steps between 1 and 3 seconds each, and the ones that follow."""
+    draw, eta = random.Random(seed), Eta()
+    for _ in range(WARM_UP):
+        eta.observe(60.0)
+    for _ in range(20):
+        eta.observe(draw.uniform(1.0, 3.0))
+    return eta, [draw.uniform(1.0, 3.0) for _ in range(1000)]
+
+
+@given(seed=st.integers(0, 2**32), pauses=st.lists(st.floats(0.01, 3600.0), max_size=20))
+def test_what_happens_between_steps_is_said_apart(seed: int, pauses: list[float]) -> None:
+    plain, rest = run_of(seed)
+    paused, _ = run_of(seed)
+    for seconds in pauses:
+        paused.pause(seconds)
+    without, with_pauses = plain.estimate(len(rest)), paused.estimate(len(rest))
+    assert without is not None
+    assert with_pauses is not None
+    assert with_pauses[:3] == without[:3], "saves and evaluations do not move it"
+    assert abs(without.seconds - sum(rest)) <= 0.2 * sum(rest)
+    assert with_pauses.beside == pytest.approx(len(rest) * sum(pauses) / (20 + WARM_UP))
+    assert without.beside == 0
+
+
+@given(seed=st.integers(0, 2**32), taken=st.integers(0, 19))
+def test_a_restart_has_an_estimate_at_once(seed: int, taken: int) -> None:
+    """And the very one it would have had with all the steps of both starts."""
+    draw = random.Random(seed)
+    before = [draw.uniform(1.0, 3.0) for _ in range(60)]
+    eta = Eta(before)
+    for _ in range(WARM_UP):
+        eta.observe(60.0)
+    after_it = [draw.uniform(1.0, 3.0) for _ in range(taken)]
+    for seconds in after_it:
+        eta.observe(seconds)
+    assert eta.estimate(1000) == after(before + after_it)
+
+
+def test_on_another_machine_the_earlier_start_is_soon_forgotten() -> None:
+    eta = Eta([9.0] * 500)
+    for _ in range(WARM_UP + TRUSTED):
+        eta.observe(1.0)
+    estimate = eta.estimate(1000)
+    assert estimate is not None
+    assert estimate.seconds == pytest.approx(1000)
+
+
+def test_rubbish_from_an_earlier_start_is_no_estimate() -> None:
+    assert Eta([float("nan"), -1.0, 0.0, float("inf")] * 9).estimate(10) is None

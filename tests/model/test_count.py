@@ -148,7 +148,7 @@ def test_what_a_demand_adds(config: Config) -> None:
     assert packed.activations - plain.activations == FP32 * 4 * config.context_length**2
     for accumulates, part in ((True, SCATTERED), (False, SCATTERED_ONCE)):
         heap = memory(config, Demand(4, CHUNK_ELEMENTS, accumulates=accumulates, heap=True))
-        assert heap.unused == int(part * heap.activations)
+        assert heap.unused == int(part[0] * heap.activations + part[1] * heap.gradients)
     muon = memory(config, Demand(1, CHUNK_ELEMENTS, optimizer="muon"))
     assert muon.update > 0 == plain.update
     assert muon.optimizer < plain.optimizer

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from holdfast.base.explain import RecipeProblems
 from holdfast.base.faults import ExitCode, RecipeFault
 from holdfast.base.settings import settings
-from holdfast.stages.recipe import CALLED, REPLACES, Recipe, Resolved, dump, identity, resolve, shipped
+from holdfast.stages.recipe import CALLED, REPLACES, Recipe, Resolved, dump, identity, resolve, shipped, usable
 from holdfast.stages.reference import reference, schema
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -233,3 +233,17 @@ def test_the_schema_knows_every_key_and_no_other() -> None:
     assert set(found["properties"]) == {*Recipe.model_fields, "extends"}
     assert found["additionalProperties"] is False
     assert {"const": "off"} in found["properties"]["budget"]["anyOf"]
+
+
+def test_what_can_be_used_of_a_recipe_and_all_that_is_wrong_with_it() -> None:
+    words = ["pretrain.stepz=3", "pretrain.batch_tokens=100", "tokenizer.vocab_size=10", "seed=-1", "pretrain.keep=5"]
+    resolved, faults = usable("demo", words)
+    assert len(faults) == 4, "types and contradictions together"
+    assert [path for path in ("pretrain.stepz", "pretrain.batch_tokens", "vocab_size", "seed")
+            if not any(path in fault.cause for fault in faults)] == []  # fmt: skip
+    assert (resolved.recipe.pretrain.keep, resolved.recipe.seed) == (5, 1337)
+    with pytest.raises(RecipeProblems) as refused:
+        resolve("demo", words)
+    assert [fault.cause for fault in refused.value.faults] == [fault.cause for fault in faults]
+    sound, none = usable("demo")
+    assert (sound, none) == (resolve("demo"), [])

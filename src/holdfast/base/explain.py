@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -32,15 +32,45 @@ def build(section: type[S], layer: Layer, called: Mapping[str, str]) -> S:
     called: what other systems call a setting (`n_embd`) and where it is here, for unknown keys.
     Raises RecipeProblems with all problems found.
     """
-    try:
-        built = section.model_validate(layer.nested())
-    except ValidationError as error:
-        raise RecipeProblems(list(_refusals(section, error, layer, called))) from None
-    if faults := [
-        RecipeFault(f"{path} ({layer.where(path)}): {what}", remedy) for path, what, remedy in all_problems(built)
-    ]:
+    built, faults = salvage(section, layer, called)
+    if faults:
         raise RecipeProblems(faults)
     return built
+
+
+def salvage(section: type[S], layer: Layer, called: Mapping[str, str]) -> tuple[S, list[RecipeFault]]:
+    """The section with those of the layer's values that can be used, and what is wrong with the others.
+
+    Raises RecipeProblems where that leaves nothing that is a section.
+    """
+    faults: list[RecipeFault] = []
+    refused: set[str] = set()
+    while True:
+        try:
+            built = section.model_validate(layer.nested())
+            break
+        except ValidationError as error:
+            found = dict(_refusals(section, error, layer, called))
+            faults += found.values()
+            layer, before = _without(layer, found.keys()), layer
+            refused |= found.keys()
+            if len(layer.values) == len(before.values):
+                raise RecipeProblems(faults) from None
+    for path, what, remedy in all_problems(built):
+        if not any(path == known or path.startswith(f"{known}.") for known in refused):  # which is told already
+            faults.append(RecipeFault(f"{path} ({layer.where(path)}): {what}", remedy))
+    return built, faults
+
+
+def _without(layer: Layer, paths: Iterable[str]) -> Layer:
+    """The layer but for what was refused: settings, or all of a group."""
+    gone = tuple(paths)
+    kept = {
+        path: value
+        for path, value in layer.values.items()
+        if not any(each in ("", path) or path.startswith(f"{each}.") for each in gone)
+    }
+    return Layer(kept, layer.sources, layer.lines)
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
@@ -51,7 +81,8 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
 
 def _refusals(
     section: type[Section], error: ValidationError, layer: Layer, called: Mapping[str, str]
-) -> Iterator[RecipeFault]:
+) -> Iterator[tuple[str, RecipeFault]]:
+    """(path, what is wrong there) of everything that the types refuse."""
     known = {setting.path: setting for setting in settings(section)}
     told = set()
     for detail in error.errors(include_url=False):
@@ -60,16 +91,16 @@ def _refusals(
             continue
         told.add(path)
         if detail["type"] == "extra_forbidden":
-            yield _unknown(section, path, layer, called)
+            yield path, _unknown(section, path, layer, called)
         elif path in known:
-            yield _refused(known[path], item, detail, layer)
+            yield path, _refused(known[path], item, detail, layer)
         elif detail["type"] == "value_error":  # a section refused its values together
             place = f"{path} ({layer.where(path)})" if path else "the recipe"
-            yield RecipeFault(f"{place}: {detail['ctx']['error']}", "change the setting it names")
+            yield path, RecipeFault(f"{place}: {detail['ctx']['error']}", "change the setting it names")
         else:
             example = next((name for name in known if name.startswith(f"{path}.")), path)
             cause = f"{path} ({layer.where(path)}) is a group of settings, not a value"
-            yield RecipeFault(cause, f"name the setting inside it, such as {example}")
+            yield path, RecipeFault(cause, f"name the setting inside it, such as {example}")
 
 
 def _place(loc: tuple[int | str, ...], known: Mapping[str, Setting]) -> tuple[str, str]:

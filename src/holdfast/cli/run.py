@@ -37,12 +37,17 @@ def run(
         typer.Option("--fresh", help="Begin half-done stages anew; what they had is kept in the run's superseded/."),
     ] = False,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
+    no_plan: Annotated[
+        bool, typer.Option("--no-plan", help="Begin without finding out first what is in the way: disk, memory, data.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Errors only.")] = False,
 ) -> None:
     """Run a recipe from raw text to report. Run again to continue: finished stages are not repeated.
 
-    Everything lands in runs/NAME or --run-dir. Exit code 75 means stopped cleanly: the same command goes on. A finished
-    stage whose settings changed is made anew; a half-done one is left alone without --allow-change or --fresh.
+    Everything lands in runs/NAME or --run-dir. What is in the way of it is told first, all at once, with exit code 3:
+    missing text, too little memory or disk, a GPU that is not there; `holdfast plan` says more. Exit code 75 means
+    stopped cleanly: the same command goes on. A finished stage whose settings changed is made anew; a half-done one is
+    left alone without --allow-change or --fresh.
     """
     with listening_later():
         resolved, folder = opened(source, overrides, run_dir)
@@ -51,7 +56,7 @@ def run(
 
         log_crashes_in(folder)
         wish = Wish(resume, allow_change, fresh)
-        worked = pipeline.run(resolved, folder, until=until, quiet=quiet, wish=wish)
+        worked = pipeline.run(resolved, folder, until=until, quiet=quiet, wish=wish, examine=not no_plan)
     if quiet:
         return
     if not worked:

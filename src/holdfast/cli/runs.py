@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,11 +69,19 @@ def _touched(folder: Path) -> float:
     )
 
 
-def opened(source: str, overrides: list[str] | None, run_dir: Path | None) -> tuple[Resolved, Path]:
-    """The recipe to run and the folder to run it in: a recipe gets runs/NAME or --run-dir, a run folder goes on."""
-    from holdfast.stages.recipe import resolve
+def opened(
+    source: str,
+    overrides: list[str] | None,
+    run_dir: Path | None,
+    read: Callable[[str | Path, Sequence[str]], Resolved] | None = None,
+) -> tuple[Resolved, Path]:
+    """The recipe to run and the folder to run it in: a recipe gets runs/NAME or --run-dir, a run folder goes on.
 
-    words = overrides or []
+    read: how to read a recipe; None: as it should be, and a fault for any that is not.
+    """
+    from holdfast.stages import recipe
+
+    resolve, words = read or recipe.resolve, overrides or []
     if not Path(source).is_dir() or not (Path(source) / RECIPE).is_file():
         resolved = resolve(source, words)
         return resolved, run_dir or RUNS / resolved.recipe.name

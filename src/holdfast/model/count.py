@@ -9,9 +9,10 @@ from holdfast.model.config import Config, GPT2Config
 
 FP32 = 4  # bytes
 HALF = 2  # of bf16 and fp16
-# Part of the activations that a process holds besides, in freed memory too scattered for the next ones, with glibc's
-# allocator: where a second micro-batch meets what the first one left, and where there is one only. See bench/plan.py.
-SCATTERED, SCATTERED_ONCE = 1.4, 0.7
+# What a process holds besides, in freed memory too scattered for what comes next, with glibc's allocator: parts of the
+# activations and of the gradients that lie among them, where a second micro-batch meets what the first one left, and
+# where there is one only. Fitted to bench/plan.py.
+SCATTERED, SCATTERED_ONCE = (1.4, 1.0), (0.7, 2.0)
 RECOMPUTED = {"none": 0.0, "every_second": 0.5, "all": 1.0}  # part of the layers that are computed again going back
 
 
@@ -124,7 +125,8 @@ def memory(config: Config, demand: Demand) -> Memory:
     update = FP32 * _muon_workspace(config) if demand.optimizer == "muon" else 0
     evaluation = _evaluation_bytes(config, demand)
     cache = FP32 * demand.cache_tokens * 2 * config.num_layers * config.num_kv_heads * config.head_size
-    unused = int(activations * (SCATTERED if demand.accumulates else SCATTERED_ONCE)) if demand.heap else 0
+    among, between = SCATTERED if demand.accumulates else SCATTERED_ONCE
+    unused = int(among * activations + between * gradients) if demand.heap else 0
     first = activations + logits + (gradients if demand.accumulates else 0)
     then = gradients + max(update, evaluation, cache)
     total = weights + optimizer + snapshot + max(first, then) + unused

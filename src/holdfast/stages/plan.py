@@ -1,59 +1,72 @@
-"""What a run will need, before it starts: every problem at once, then sizes, memory, disk and time."""
+"""What a run will need, before it starts: every problem at once, then memory, disk, time and tokens.
+
+Three sources, each in its file: `forecast` is arithmetic, `survey` reads a sample of the text, `probe` trains a few
+steps. Where something was measured, that is what counts.
+"""
 
 from __future__ import annotations
 
-import os
-import shutil
+import math
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-import psutil
 import torch
 
 from holdfast.base.faults import Fault
-from holdfast.base.records import Batch
+from holdfast.disk.files import read_json
+from holdfast.feed.write import MANIFEST_FILE
+from holdfast.infer.engine import Limits
+from holdfast.journal.metrics import resident_bytes
 from holdfast.model.config import Config
-from holdfast.model.count import memory, parameters
-from holdfast.model.loss import CHUNK_ELEMENTS
-from holdfast.stages import assemble
-from holdfast.stages.horizon import BUDGET_SHARE
+from holdfast.model.count import parameters
+from holdfast.stages import forecast
+from holdfast.stages.checks import Case, Problem, examine, free_memory, short_of_disk, too_large
+from holdfast.stages.choice import AS_IT_IS
+from holdfast.stages.horizon import FEWEST_STEPS, budget_steps
+from holdfast.stages.pipeline import STAGES
+from holdfast.stages.probe import Trial, try_out, warm_up
 from holdfast.stages.recipe import Recipe, Resolved
-from holdfast.stages.run import holder
-from holdfast.text.sources import content_bytes
+from holdfast.stages.report import JSON as REPORT
+from holdfast.stages.review import review
+from holdfast.stages.run import IDENTITY, holder
+from holdfast.stages.survey import survey
+from holdfast.stages.training import WORTHWHILE_EPOCHS
 from holdfast.train import precision
+from holdfast.train.memory import out_of_memory
 from holdfast.train.settings import TrainSettings
-from holdfast.train.state import RunState
-from holdfast.train.step import apply, gradients
+from holdfast.vault.store import Vault
 
-PROBE_STEPS = 2  # measured, after one that only warms up
-SPREAD = (0.8, 1.5)  # machines slow down more often than they speed up
-RESERVE = 1.2  # free disk that a run should find, as a factor on what it writes
-BYTES_PER_TOKEN = {"char": 1.0, "byte": 1.0, "bpe": 3.6}  # English; only until the tokenizer exists
-PREPARATION_SECONDS = 1.5e-6  # per byte of text: cleaning, learning the vocabulary and encoding, together
-HARBOUR_DOCUMENT_BYTES = 400
-LIBRARIES_BYTES = 450 * 2**20  # the process before it allocates anything: Python, torch, tokenizers
-LEFT_OVER = 60.0  # seconds for evaluation, export and report
-
-Made = TypeVar("Made")
+START_SECONDS = 3.0  # loading, before the first stage
+EXPORT_SECONDS = 12.0  # another process loads what was written and compares
+BESIDE_BYTES = 24 * 2**20  # of a run and not of its plan: tokens being read, event files, the thread that saves
+SLOWER, FASTER = 1.5, 0.85  # at least: machines slow down more often than they speed up
+CHAT_FRAME_TOKENS = 9  # of a short conversation, where each turn begins and ends
 
 
 @dataclass(slots=True)
 class Plan:
     """The forecast. `problems` are what would stop the run; without one it is ready.
 
-    memory_bytes: at the largest moment of training. tokens: planned by the recipe, unique in the corpus (estimated).
+    memory_bytes:   by what for, each at its own largest; `total` at the largest moment, measured where it could be.
+    measured_bytes: of this process, or of the GPU, at the largest moment of training, evaluating, sampling and saving.
+    disk_bytes:     what the run writes at its most. seconds: to the end, `low` to `high`; parts of it in `seconds_for`.
+    tokens:         planned by the recipe, unique in the corpus.
+    notes:          lines for people that stop nothing.
     """
 
     problems: list[dict[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     parameters: int = 0
+    device: str = ""
+    precision: str = ""
     memory_bytes: dict[str, int] = field(default_factory=dict)
+    measured_bytes: dict[str, int] = field(default_factory=dict)
     disk_bytes: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    seconds_for: dict[str, float] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
     step_ms: dict[str, float] = field(default_factory=dict)
@@ -63,141 +76,175 @@ class Plan:
         """Whether nothing is known that would stop the run."""
         return not self.problems
 
-    def problem(self, what: str, remedy: str) -> None:
-        """Note one more reason why the run would fail."""
-        self.problems.append({"what": what, "remedy": remedy})
-
-    def attempt(self, make_it: Callable[[], Made]) -> Made | None:
-        """What `make_it` gives; its Fault becomes a problem, so that the others are found too."""
-        try:
-            return make_it()
-        except Fault as fault:
-            self.problem(fault.cause, fault.remedy)
-            return None
-
     def to_dict(self) -> dict[str, Any]:
         """The stable JSON form."""
         return {"ready": self.ready, **asdict(self)}
 
 
-def make(resolved: Resolved, run_dir: Path) -> Plan:
-    """Forecast a run of the recipe in `run_dir`. Trains a few steps of a model that is thrown away; writes nothing."""
-    recipe, plan = resolved.recipe, Plan()
-    text_bytes = plan.attempt(lambda: _text_bytes(recipe)) or 0
-    device = plan.attempt(lambda: assemble.settle_machine(recipe))
-    config = plan.attempt(lambda: assemble.model_config(recipe.model, recipe.tokenizer.vocab_size))
-    if (owner := holder(run_dir)) is not None:
-        plan.problem(f"{run_dir} is in use by process {owner.get('pid', '?')}", "wait for it, or use another --run-dir")
-    if device is None or config is None:
-        return plan
-    plan.parameters = parameters(config)
-    plan.tokens["unique"] = int(text_bytes / BYTES_PER_TOKEN[recipe.tokenizer.kind])
-    _memory(recipe, config, plan)
-    _time(recipe, config, device, text_bytes, plan)
-    _disk(recipe, text_bytes, run_dir, plan)
+def make(resolved: Resolved, run_dir: Path, faults: Sequence[Fault] = (), *, measure: bool = True) -> Plan:
+    """Forecast a run of the recipe in `run_dir`. Writes nothing.
+
+    faults: what is wrong with the recipe itself; the rest is forecast as well as it can be without it.
+    measure: train a few steps of a model that is thrown away, and read a sample of the text.
+    """
+    recipe = resolved.recipe
+    case = examine(recipe, run_dir, [stage.name for stage in STAGES if stage.wanted(recipe)])
+    case.problems[:0] = [Problem(fault.cause, fault.remedy) for fault in faults]
+    plan = Plan()
+    _run_dir(case, plan)
+    if case.config is not None:
+        plan.parameters = parameters(case.config)
+        _estimated(case, case.config, plan)
+        if measure and case.device is not None and not case.problems:
+            _measured(case, case.config, case.device, plan)
+    plan.problems = [problem._asdict() for problem in case.problems]
     return plan
 
 
-def _text_bytes(recipe: Recipe) -> int:
-    """Bytes of text the corpus will hold; exact for plain files, estimated for compressed and generated ones."""
-    if recipe.corpus.path is None:
-        return recipe.corpus.documents * HARBOUR_DOCUMENT_BYTES
-    return content_bytes(recipe.corpus.path)
+def _run_dir(case: Case, plan: Plan) -> None:
+    """Whether the run is at work, at its end, or half done under other settings."""
+    run_dir = case.run_dir
+    if (owner := holder(run_dir)) is not None:
+        where = f"process {owner.get('pid', '?')} on {owner.get('host', '?')}"
+        case.problems.append(Problem(f"{run_dir} is in use by {where}", "wait for it, or use another --run-dir"))
+    if (run_dir / IDENTITY).exists() and not case.problems:
+        wanted = [stage for stage in STAGES if stage.wanted(case.recipe)]
+        start = case.attempt(lambda: review(wanted, case.recipe, run_dir, AS_IT_IS))
+        if start is not None and not start.pending and (run_dir / REPORT).exists():
+            plan.notes.append(f"{run_dir} is finished: there is nothing to do")
 
 
-def _stages(recipe: Recipe) -> dict[str, TrainSettings]:
-    stages: dict[str, TrainSettings] = {"pretrain": recipe.pretrain}
-    return stages | {"sft": recipe.sft} if recipe.sft.enabled else stages
+def _estimated(case: Case, config: Config, plan: Plan) -> None:
+    """What can be told without trying: the sizes."""
+    recipe = case.recipe
+    per_token = forecast.bytes_per_token(recipe.tokenizer.kind, config.vocab_size)
+    tokens = {"pretrain": int(case.text_bytes / per_token), "sft": int(case.chat_bytes / per_token)}
+    steps = {name: forecast.steps_of(each, tokens[name]) for name, each in forecast.trained(recipe).items()}
+    plan.tokens["unique"] = tokens["pretrain"]
+    plan.disk_bytes = forecast.disk(recipe, config, case.text_bytes, tokens, steps, {})
+    if case.device is not None:
+        _memory(recipe, config, case.device, "fp32" if recipe.precision == "auto" else recipe.precision, plan)
 
 
-def _rows(settings: TrainSettings, config: Config) -> int:
-    rows = max(1, settings.batch_tokens // config.context_length)
-    return min(rows, settings.micro_batch_rows or rows)
+def _memory(recipe: Recipe, config: Config, device: torch.device, chosen: str, plan: Plan) -> None:
+    found = asdict(forecast.most_memory(recipe, config, device, chosen))
+    libraries = resident_bytes() + BESIDE_BYTES if device.type == "cpu" else 0
+    plan.device, plan.precision = device.type, chosen
+    plan.memory_bytes = found | {"libraries": libraries, "total": found["total"] + libraries}
 
 
-def _memory(recipe: Recipe, config: Config, plan: Plan) -> None:
-    largest = max(
-        (memory(config, _rows(each, config), each.optimizer.kind, CHUNK_ELEMENTS) for each in _stages(recipe).values()),
-        key=lambda found: found.total,
-    )
-    plan.memory_bytes = {"total": largest.total + LIBRARIES_BYTES, **asdict(largest), "libraries": LIBRARIES_BYTES}
-    available = psutil.virtual_memory().available
-    if plan.memory_bytes["total"] > available:
-        plan.problem(
-            f"training takes {_gigabytes(plan.memory_bytes['total'])} of memory, {_gigabytes(available)} are free",
-            "set pretrain.micro_batch_rows lower, or choose a smaller model.size",
-        )
-
-
-def _time(recipe: Recipe, config: Config, device: torch.device, text_bytes: int, plan: Plan) -> None:
-    """Time of every stage from the measured time of a step; a budget is kept, so it is the answer itself."""
-    if not plan.ready:
+def _measured(case: Case, config: Config, device: torch.device, plan: Plan) -> None:
+    """Sizes and times from a sample of the text and a few real steps."""
+    recipe = case.recipe
+    chosen = precision.resolve(recipe.precision, device, recipe.precision_fallback, recipe.fp8)
+    warm_up(device)
+    _memory(recipe, config, device, chosen, plan)
+    trials = _trials(case, config, device, plan)  # before the survey, which leaves memory behind
+    read = case.attempt(lambda: survey(recipe, case.text_bytes))
+    if trials is None or read is None:
         return
-    chosen = precision.resolve(recipe.precision, device)
-    expected = text_bytes * PREPARATION_SECONDS + LEFT_OVER
-    planned = 0
-    for name, settings in _stages(recipe).items():
-        seconds = _step_seconds(recipe, config, settings, device, chosen)
-        steps = _steps(name, settings, recipe, config, plan.tokens["unique"], expected, seconds)
-        plan.step_ms[name], plan.steps[name] = seconds * 1000, steps
-        expected += steps * seconds
-        planned += steps * settings.batch_tokens if name == "pretrain" else 0
-    plan.tokens["planned"] = planned
-    plan.seconds = {"low": expected * SPREAD[0], "expected": expected, "high": expected * SPREAD[1]}
+    tokens = _tokens(case, read.tokens)
+    plan.seconds_for["prepare"] = read.seconds if case.unfinished("tokens") else 0.0
+    spent = START_SECONDS + plan.seconds_for["prepare"]
+    for name, settings in forecast.trained(recipe).items():
+        step = statistics.median(trials[name].steps)
+        steps = _steps(case, name, settings, tokens[name], spent, step)
+        plan.steps[name], plan.step_ms[name] = steps, step * 1000
+        plan.seconds_for[name] = _stage_seconds(settings, steps - _reached(case, name), trials[name])
+        spent += plan.seconds_for[name]
+    plan.seconds_for["finish"] = _finish_seconds(recipe, trials)
+    _interval(plan, trials, START_SECONDS + sum(plan.seconds_for.values()))
+    _count_tokens(recipe, tokens, plan)
+    plan.disk_bytes = forecast.disk(recipe, config, case.text_bytes, tokens, plan.steps, plan.seconds_for)
+    case.problems += short_of_disk(case, plan.disk_bytes["total"])
 
 
-def _steps(
-    name: str, settings: TrainSettings, recipe: Recipe, config: Config, unique: int, spent: float, seconds: float
-) -> int:
-    if settings.steps is not None:
-        return settings.steps
-    tokens = settings.tokens or (int(settings.epochs * unique) if settings.epochs is not None else None)
-    if tokens is not None:
-        return max(1, tokens // settings.batch_tokens)
-    assert recipe.budget is not None, "a checked recipe says how long it trains"
-    return max(1, int((recipe.budget - spent) * BUDGET_SHARE[name] / seconds))
+def _reached(case: Case, stage: str) -> int:
+    """The step from which a stage goes on."""
+    checkpoints = Vault(case.run_dir / stage).checkpoints()
+    return checkpoints[-1].step if checkpoints else 0
 
 
-def _step_seconds(recipe: Recipe, config: Config, settings: TrainSettings, device: torch.device, chosen: str) -> float:
-    """Median seconds of a step on made-up tokens: the same arithmetic as on real ones."""
-    model = assemble.fresh_model(config, recipe.seed, device)
-    rows = max(1, settings.batch_tokens // config.context_length)
-    state = RunState(
-        model, assemble.optimizer(model, settings.optimizer), "plan", recipe.seed, _rows(settings, config), chosen
-    )
-    ids = np.random.default_rng(recipe.seed).integers(0, config.vocab_size, (rows, config.context_length + 1))
-    segments = np.zeros((rows, config.context_length), np.int64) if settings.packing == "documents" else None
-    batch = Batch(ids[:, :-1], ids[:, 1:], segments)
-    seconds = []
-    for _ in range(1 + PROBE_STEPS):
-        started = time.perf_counter()
-        apply(state, gradients(state, batch), 1.0, settings.clip)
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds[1:])
+def _tokens(case: Case, read: int) -> dict[str, int]:
+    """Those of the corpus, as they are where they were made already, and those of the conversations, about."""
+    made = 0
+    for split in ("train", "val"):
+        path = case.run_dir / "tokens" / split / MANIFEST_FILE
+        made += int(read_json(path)["tokens"]) if path.exists() else 0
+    per_byte = read / max(1, case.text_bytes)
+    conversations = case.chat_bytes // forecast.HARBOUR_CONVERSATION_BYTES
+    return {"pretrain": made or read, "sft": int(case.chat_bytes * per_byte) + conversations * CHAT_FRAME_TOKENS}
 
 
-def _disk(recipe: Recipe, text_bytes: int, run_dir: Path, plan: Plan) -> None:
-    """Everything a run writes: text, tokens, the checkpoints that are kept at once, and the export."""
-    weights = plan.memory_bytes["weights"]
-    state = weights + plan.memory_bytes["optimizer"]
-    kept = sum(settings.keep + 2 for settings in _stages(recipe).values())  # the best and the one being written
-    parts = {
-        "corpus": text_bytes,
-        "tokens": plan.tokens["unique"] * 2,
-        "checkpoints": kept * state,
-        "export": weights * len(recipe.export.to),
-    }
-    plan.disk_bytes = {"total": sum(parts.values()), **parts}
-    place = next(parent for parent in [run_dir.absolute(), *run_dir.absolute().parents] if parent.exists())
-    if not os.access(place, os.W_OK):
-        plan.problem(f"{place} can not be written", "choose another place with --run-dir DIR")
-    free = shutil.disk_usage(place).free
-    if free < RESERVE * plan.disk_bytes["total"]:
-        plan.problem(
-            f"the run writes about {_gigabytes(plan.disk_bytes['total'])}, {_gigabytes(free)} are free in {place}",
-            "free some disk space, choose another --run-dir, or lower pretrain.keep",
+def _trials(case: Case, config: Config, device: torch.device, plan: Plan) -> dict[str, Trial] | None:
+    """One for each stage that trains; None where memory does not suffice, which is a problem then."""
+    trials = {}
+    try:
+        for name, settings in forecast.trained(case.recipe).items():
+            trials[name] = try_out(case.recipe, settings, config, device, plan.precision)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        case.problems.append(too_large(plan.memory_bytes["total"], free_memory(device)))
+        return None
+    for trial in trials.values():
+        for phase, size in trial.peaks.items():
+            plan.measured_bytes[phase] = max(size, plan.measured_bytes.get(phase, 0))
+    beside = BESIDE_BYTES if device.type == "cpu" else 0
+    plan.memory_bytes["total"] = max(plan.measured_bytes.values()) + beside
+    return trials
+
+
+def _steps(case: Case, name: str, settings: TrainSettings, tokens: int, spent: float, step: float) -> int:
+    """How many steps a stage has; a budget that leaves no time for any is a problem."""
+    steps = forecast.steps_of(settings, tokens)
+    if steps is not None:
+        return steps
+    budget = case.recipe.budget
+    steps, _ = budget_steps(name, budget, spent, step)
+    if budget is not None and steps <= FEWEST_STEPS:
+        what = f"the budget of {budget:.0f} s leaves no time for {name}: {spent:.0f} s are gone before, and a step"
+        case.problems.append(
+            Problem(
+                f"{what} takes {step:.2f} s", f"raise budget to {_enough(spent, step)} or more, or say {name}.steps"
+            )
         )
+    return steps
 
 
-def _gigabytes(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
+def _enough(spent: float, step: float) -> str:
+    return f"{max(1, round((spent + 100 * step) * 2 / 60))}min"
+
+
+def _stage_seconds(settings: TrainSettings, steps: int, trial: Trial) -> float:
+    """Of so many steps, and of what comes between them: validations, samples and the waiting for saves."""
+    steps = max(0, steps)
+    stepping = steps * statistics.median(trial.steps)
+    rounds = steps // settings.eval_steps if settings.eval_steps else 0
+    samples = steps // settings.sample_steps if settings.sample_steps else 0
+    saved = steps // settings.save_steps if settings.save_steps else 0
+    beside = (rounds + 1) * settings.eval_tokens * trial.evaluate + (samples + 1) * trial.sample
+    return stepping + beside + (saved + rounds + 1) * trial.save
+
+
+def _finish_seconds(recipe: Recipe, trials: Mapping[str, Trial]) -> float:
+    """The evaluation of every stage that trained, the questions to the last one, and the exports."""
+    evaluated = sum(recipe.evaluate.bits_per_byte_tokens * trial.evaluate + trial.sample for trial in trials.values())
+    if "sft" in trials:  # a batch of questions is wider than a round of samples, and shorter
+        evaluated += math.ceil(recipe.evaluate.questions / Limits().rows) * trials["sft"].sample
+    return evaluated + EXPORT_SECONDS * len(recipe.export.to)
+
+
+def _interval(plan: Plan, trials: Mapping[str, Trial], expected: float) -> None:
+    """As far as the measured steps lie apart, and no narrower than machines usually are steady."""
+    slowest = max(max(trial.steps) / statistics.median(trial.steps) for trial in trials.values())
+    quickest = min(min(trial.steps) / statistics.median(trial.steps) for trial in trials.values())
+    low, high = expected * min(FASTER, quickest), expected * max(SLOWER, slowest)
+    plan.seconds = {"low": low, "expected": expected, "high": high}
+
+
+def _count_tokens(recipe: Recipe, tokens: Mapping[str, int], plan: Plan) -> None:
+    plan.tokens = {"planned": plan.steps["pretrain"] * recipe.pretrain.batch_tokens, "unique": tokens["pretrain"]}
+    if plan.tokens["planned"] > WORTHWHILE_EPOCHS * plan.tokens["unique"]:
+        epochs = plan.tokens["planned"] / max(1, plan.tokens["unique"])
+        plan.notes.append(f"the text is read {epochs:.0f} times; beyond {WORTHWHILE_EPOCHS} more text helps more")

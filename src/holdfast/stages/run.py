@@ -89,7 +89,7 @@ def prepare(run_dir: Path, resolved: Resolved) -> None:
         with suppress(PermissionError):  # an earlier start may have been killed before it did
             fileops.sync_directory(run_dir.parent)
         if not (run_dir / IDENTITY).exists():
-            _refuse_foreign(run_dir)
+            refuse_foreign(run_dir)
             parts.seal(run_dir / IDENTITY, _identity(run_dir, resolved))
         write_text(run_dir / RECIPE, sealed(dump(resolved)))
     except OSError as error:
@@ -127,7 +127,8 @@ def disk_fault(path: Path, error: OSError) -> Fault:
     return DiskFault(f"{path} can not be written: {reason}", "choose another place with --run-dir DIR")
 
 
-def _refuse_foreign(run_dir: Path) -> None:
+def refuse_foreign(run_dir: Path) -> None:
+    """Raise Fault where a folder that is no run holds something."""
     found = sorted(entry.name for entry in run_dir.iterdir() if entry.name != LOCK)
     foreign = [name for name in found if not parts.is_half_written(name)]  # a start that was killed at once
     if foreign:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from holdfast.journal.earlier import step_seconds
 from holdfast.journal.journal import Journal
 from holdfast.journal.sinks import Fanout
 
@@ -13,4 +14,7 @@ def watchers(run_dir: Path, journal: Journal, quiet: bool) -> Fanout:
     from holdfast.journal.sinks.console import Console
     from holdfast.journal.sinks.tensorboard import TensorBoard
 
-    return Fanout([Console(quiet=quiet), TensorBoard(run_dir)], tell=journal.append)
+    def earlier(stage: str) -> list[float]:
+        return step_seconds(journal.path.parent, stage, journal.incarnation)
+
+    return Fanout([Console(quiet=quiet, earlier=earlier), TensorBoard(run_dir)], tell=journal.append)

@@ -7,11 +7,11 @@ and Rejected, the same each time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from holdfast.base.records import Document
-from holdfast.text.locate import files_fingerprint, find_inputs
+from holdfast.text.locate import InputFile, files_fingerprint, find_inputs
 from holdfast.text.meter import Meter
 from holdfast.text.rejection import Rejected
 from holdfast.text.settings import CorpusSettings
@@ -66,6 +66,6 @@ def content_fingerprint(paths: str | list[str], setting: str = "sft.path") -> st
     return files_fingerprint(find_inputs(paths, setting).files)
 
 
-def content_bytes(paths: str | list[str]) -> int:
-    """Bytes of text in the named files: their size, or an estimate where they are packed. Raises DataFault."""
-    return sum(map(local.unpacked_bytes, find_inputs(paths).files))
+def content_bytes(files: Sequence[InputFile]) -> int:
+    """Bytes of text in files: their size, or an estimate where they are packed."""
+    return sum(map(local.unpacked_bytes, files))
