@@ -22,7 +22,8 @@ from typing import Any
 import psutil
 import torch
 
-from holdfast.stages import assemble, forecast
+from holdfast.stages import assemble
+from holdfast.stages.planning import forecast
 from holdfast.stages.recipe import resolve
 from holdfast.stages.run import environment
 from holdfast.text import harbour

@@ -112,7 +112,7 @@ def test_when_none_is_valid_it_says_so_and_everything_is_kept(small: Small, copy
 
 def test_a_run_that_diverged_is_taken_back_and_slowed(small: Small, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
-    ended = small.run(run_dir, faults=",".join(f"nan@{step}" for step in range(8, 16)))
+    ended = small.run(run_dir, "guard.max_rollbacks=0", faults=",".join(f"nan@{step}" for step in range(8, 16)))
     assert ended.code == 70
     found = report(run_dir)
     assert found["state"] == "diverged"

@@ -39,7 +39,7 @@ def plan(
     if source is None:
         raise RecipeFault("plan needs a recipe or a run", "name one, such as `holdfast plan demo`, or add --table")
     from holdfast.stages import recipe
-    from holdfast.stages.plan import make
+    from holdfast.stages.planning.plan import make
 
     faults: list[RecipeFault] = []
 
@@ -66,7 +66,7 @@ def plan(
 
 def _show_sizes(source: str | None, overrides: list[str] | None, as_json: bool) -> None:
     vocabulary = VOCABULARY if source is None else opened(source, overrides, None)[0].recipe.tokenizer.vocab_size
-    from holdfast.stages.table import table
+    from holdfast.stages.planning.table import table
 
     found = table(vocabulary)
     if as_json:

@@ -12,7 +12,7 @@ HALF = 2  # of bf16 and fp16
 # What a process holds besides, in freed memory too scattered for what comes next, with glibc's allocator: parts of the
 # activations and of the gradients that lie among them, where a second micro-batch meets what the first one left, and
 # where there is one only. Fitted to bench/plan.py.
-SCATTERED, SCATTERED_ONCE = (1.4, 1.0), (0.7, 2.0)
+SCATTERED, SCATTERED_ONCE = (0.9, 1.0), (0.7, 2.0)
 RECOMPUTED = {"none": 0.0, "every_second": 0.5, "all": 1.0}  # part of the layers that are computed again going back
 
 

@@ -12,8 +12,8 @@ from holdfast.base.faults import Diverged, Fault, RecipeFault, Stopped
 from holdfast.disk import fileops, injection
 from holdfast.journal.journal import Journal
 from holdfast.stages import corpus, evaluate, export, pretrain, report, sft, tokenizer, tokens
-from holdfast.stages.checks import require_ready
 from holdfast.stages.choice import AS_IT_IS, Wish
+from holdfast.stages.planning.checks import require_ready
 from holdfast.stages.ranks import follow, together
 from holdfast.stages.recipe import Recipe, Resolved, resolve
 from holdfast.stages.review import Start, has_work, require_run, review

@@ -91,6 +91,7 @@ def _accumulate(state: RunState, batch: Batch, trained: int, rank: int, sabotage
         mean = loss / trained
         (mean if scale == 1.0 else mean * scale).backward()
         nats += loss.detach().double().cpu()
+        del loss, mean  # else what they were made of stays until the next micro-batch is through its forward pass
     sabotage.gradients(_grads(state), number)
     return sabotage.loss(float(nats), number)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from holdfast.base.faults import DataFault
 from holdfast.base.records import Document
-from holdfast.stages.forecast import bytes_per_token
+from holdfast.stages.planning.forecast import bytes_per_token
 from holdfast.stages.recipe import Recipe
 from holdfast.text import gates
 from holdfast.text.clean import clean

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from holdfast.model.count import memory
-from holdfast.stages import assemble, forecast
-from holdfast.stages.probe import PHASES, Peak, try_out
+from holdfast.stages import assemble
+from holdfast.stages.planning import forecast
+from holdfast.stages.planning.probe import PHASES, Peak, try_out
 from holdfast.stages.recipe import resolve
 
 CPU = torch.device("cpu")

@@ -9,7 +9,8 @@ import torch
 
 from holdfast.model.config import Config, GPT2Config
 from holdfast.model.sizes import size_config
-from holdfast.stages import assemble, forecast
+from holdfast.stages import assemble
+from holdfast.stages.planning import forecast
 from holdfast.stages.recipe import Recipe, resolve
 from holdfast.train.settings import OptimizerSettings
 from holdfast.vault.store import Vault

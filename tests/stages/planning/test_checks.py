@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from holdfast.base.faults import ExitCode
-from holdfast.stages.checks import Unready, examine, require_ready
 from holdfast.stages.pipeline import STAGES
+from holdfast.stages.planning.checks import Unready, examine, require_ready
 from holdfast.stages.recipe import resolve
 
 NAMES = [stage.name for stage in STAGES]

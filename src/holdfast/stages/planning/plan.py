@@ -22,17 +22,17 @@ from holdfast.infer.engine import Limits
 from holdfast.journal.metrics import resident_bytes
 from holdfast.model.config import Config
 from holdfast.model.count import parameters
-from holdfast.stages import forecast
-from holdfast.stages.checks import Case, Problem, examine, free_memory, short_of_disk, too_large
 from holdfast.stages.choice import AS_IT_IS
 from holdfast.stages.horizon import FEWEST_STEPS, budget_steps
 from holdfast.stages.pipeline import STAGES
-from holdfast.stages.probe import Trial, try_out, warm_up
+from holdfast.stages.planning import forecast
+from holdfast.stages.planning.checks import Case, Problem, examine, free_memory, short_of_disk, too_large
+from holdfast.stages.planning.probe import Trial, try_out, warm_up
+from holdfast.stages.planning.survey import survey
 from holdfast.stages.recipe import Recipe, Resolved
 from holdfast.stages.report import JSON as REPORT
 from holdfast.stages.review import review
 from holdfast.stages.run import IDENTITY, holder
-from holdfast.stages.survey import survey
 from holdfast.stages.training import WORTHWHILE_EPOCHS
 from holdfast.train import precision
 from holdfast.train.memory import out_of_memory

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.base.faults import DataFault
+from holdfast.stages.planning.survey import FRAME_TOKENS, SAMPLE_BYTES, survey
 from holdfast.stages.recipe import Recipe, resolve
-from holdfast.stages.survey import FRAME_TOKENS, SAMPLE_BYTES, survey
 from holdfast.text import harbour
 
 

@@ -7,7 +7,7 @@ import pytest
 from holdfast.model.count import Demand, memory
 from holdfast.model.loss import CHUNK_ELEMENTS
 from holdfast.model.sizes import SIZES, size_config
-from holdfast.stages.table import GPUS, MOST_ROWS, PRECISIONS, largest, table
+from holdfast.stages.planning.table import GPUS, MOST_ROWS, PRECISIONS, largest, table
 
 
 def test_every_size_has_its_row_and_more_memory_never_fits_less() -> None:

@@ -18,7 +18,8 @@ from holdfast.infer.engine import Engine
 from holdfast.infer.sample import SamplingParams
 from holdfast.model.config import Config, TransformerConfig
 from holdfast.model.recompute import set_recompute
-from holdfast.stages import assemble, forecast
+from holdfast.stages import assemble
+from holdfast.stages.planning import forecast
 from holdfast.stages.recipe import Recipe
 from holdfast.train.saving import Snapshot
 from holdfast.train.settings import OptimizerSettings, TrainSettings

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.stages import plan as planning
-from holdfast.stages.plan import Plan, make
-from holdfast.stages.probe import Trial
+from holdfast.stages.planning import plan as planning
+from holdfast.stages.planning.plan import Plan, make
+from holdfast.stages.planning.probe import Trial
 from holdfast.stages.recipe import resolve
 from holdfast.stages.run import locked
 

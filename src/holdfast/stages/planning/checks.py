@@ -23,9 +23,10 @@ from holdfast.disk.files import read_json
 from holdfast.journal.metrics import words_for_bytes
 from holdfast.model.config import Config, config_from_dict, config_to_dict
 from holdfast.publish.parity import require_transformers
-from holdfast.stages import assemble, forecast
+from holdfast.stages import assemble
 from holdfast.stages.changes import other_model, words
 from holdfast.stages.choice import located
+from holdfast.stages.planning import forecast
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.run import IDENTITY, refuse_foreign
 from holdfast.stages.stage import TRAINED, read_record

@@ -1,0 +1,1 @@
+"""What a run will need and what stands in its way, before it starts."""
