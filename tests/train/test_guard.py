@@ -148,8 +148,11 @@ def test_memory_survives_a_manifest() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", [{"skipped": -1.5}, {"more": 1}, {"losses": ["x"]}, {"lowered": [1]}, {"trend": {"x": 1}}]
-)
+    "odd", [{"skipped": -1}, {"skipped": 1.5}, {"more": 1}, {"losses": ["x"]}, {"lowered": [1]}, {"trend": {"x": 1}},
+            {"rows": "2"}, {"rows": 0}, {"lr_factor": -1.0}, {"precision": "int1"}, {"jumps": [[1]]}]
+)  # fmt: skip
 def test_what_is_no_memory_is_refused(odd: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="validation error"):
-        GuardMemory.from_dict(odd)
+    with pytest.raises(ValueError, match="not of this version"):
+        GuardMemory.from_dict(GuardMemory().to_dict() | odd)
+    with pytest.raises(ValueError, match="not of this version"):
+        GuardMemory.from_dict({})

@@ -25,6 +25,7 @@ from holdfast.model.sizes import size_config
 from holdfast.optim.build import OptimizerConfig, build_optimizer
 from holdfast.train import sync
 from holdfast.train.guard import Apply, judge
+from holdfast.train.settings import GuardSettings
 from holdfast.train.state import RunState
 from holdfast.train.step import apply, gradients
 from holdfast.train.sync import Alone, Gang, Lost, gather
@@ -140,7 +141,7 @@ def learns(ranks: Gang | Alone, micro: int, optimizer: str) -> list[float]:
         batch = share_of(step, ranks.rank, ranks.world_size)
         (trained,) = ranks.total(batch.trained_tokens)
         report = gradients(state, batch, int(trained), ranks)
-        verdict, state.guard = judge(report, state.guard)
+        verdict, state.guard = judge(report, state.guard, GuardSettings(), state.position, "fp32")
         assert isinstance(verdict, Apply)
         assert report.tokens == ROWS * CONTEXT
         apply(state, report, 1.0, 1.0)

@@ -92,7 +92,7 @@ def prune(run_dir: Path, keep: int | None, *, dry: bool) -> dict[str, Any]:
     with nullcontext() if dry else locked(run_dir):
         rows: list[dict[str, Any]] = []
         for stage in TRAINED:
-            held = policy(run_dir, recipe, stage)
+            held = replace(policy(run_dir, recipe, stage), probation=0)  # nothing goes on that could prove healthy
             held = held if keep is None else replace(held, newest=max(keep, FEWEST))
             vault = Vault(run_dir / stage, None if dry else 1)
             rows += _doomed(run_dir, vault, vault.retire(held, dry=True))

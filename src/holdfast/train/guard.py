@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from holdfast.base.records import Report
 from holdfast.train.settings import GuardSettings
@@ -35,6 +35,11 @@ RESCALE = 4.0
 MOST_RESCALES = 4  # tries of one batch
 GROW_SCALE_STEPS = 2000
 HALF_SKIPS = 3  # skipped in a row in fp16 before training goes on in fp32
+
+
+Count = Annotated[int, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +61,19 @@ class GuardMemory:
 
     losses: tuple[float, ...] = ()
     norms: tuple[float, ...] = ()
-    skipped_in_a_row: int = 0
-    skipped: int = 0
-    suspect: int | None = None
-    rollbacks: tuple[int, ...] = ()
-    jumps: tuple[tuple[int, int], ...] = ()
-    lr_factor: float = 1.0
-    lowered: tuple[float, int] | None = None
-    rows: int | None = None
-    rows_since: int = 0
-    loss_scale: float = 1.0
-    scaled_since: int = 0
-    rescaled: int = 0
-    precision: str | None = None
+    skipped_in_a_row: Count = 0
+    skipped: Count = 0
+    suspect: Count | None = None
+    rollbacks: tuple[Count, ...] = ()
+    jumps: tuple[tuple[Count, Count], ...] = ()
+    lr_factor: Positive = 1.0
+    lowered: tuple[Positive, Count] | None = None
+    rows: AtLeastOne | None = None
+    rows_since: Count = 0
+    loss_scale: Positive = 1.0
+    scaled_since: Count = 0
+    rescaled: Count = 0
+    precision: Literal["fp32"] | None = None
     ended: bool = False
     trend: Trend = field(default_factory=Trend)
 
@@ -80,8 +85,16 @@ class GuardMemory:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> GuardMemory:
-        """The inverse of `to_dict`; what is not there has its default. Raises ValueError for what is no such memory."""
-        return _adapter().validate_json(json.dumps(dict(data)), strict=True)
+        """The inverse of `to_dict`; what older versions did not have gets its default.
+
+        Raises ValueError for what is no such memory.
+        """
+        try:
+            if not {"skipped", "skipped_in_a_row"} <= data.keys():
+                raise ValueError("it remembers too little")
+            return _adapter().validate_json(json.dumps(dict(data)), strict=True)
+        except ValueError as error:
+            raise ValueError("what the guard remembers is not of this version") from error
 
     def factor(self, step: int) -> float:
         """What the learning rate of the update after `step` updates is multiplied by, besides its schedule."""
@@ -124,7 +137,7 @@ class Retype:
     """Take the same batch again in another number format."""
 
     reason: str
-    precision: str
+    precision: Literal["fp32"]
 
 
 @dataclass(frozen=True, slots=True)

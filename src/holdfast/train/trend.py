@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import Field
 
 from holdfast.train.settings import GuardSettings
+
+Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +22,9 @@ class Trend:
     """
 
     best: float | None = None
-    rising: int = 0
-    stale: int = 0
-    told: int = 0
+    rising: Count = 0
+    stale: Count = 0
+    told: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
