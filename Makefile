@@ -37,7 +37,7 @@ check: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not network"
 
 chaos: $(READY)
-	@HOLDFAST_CHAOS=full HOLDFAST_CHAOS_OUT=docs/results/chaos OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o timeout=7200 \
+	@HOLDFAST_CHAOS=full HOLDFAST_CHAOS_OUT=docs/results/chaos OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -o timeout=7200 \
 		tests/chaos tests/feed/test_elastic.py tests/vault/test_lifetimes.py
 	@$(BIN)/python docs/promises.py && $(BIN)/python docs/faults.py
 

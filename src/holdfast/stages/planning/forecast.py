@@ -123,7 +123,7 @@ def checkpoint_bytes(recipe: Recipe, stage: str, size: Disk, steps: int | None, 
     but for the few that are never deleted.
     """
     settings, checkpoints = trained(recipe)[stage], recipe.checkpoints
-    healthy, written = 1, 1
+    healthy, written = 2, 1  # one that proved so, and one that still may
     full = max(settings.keep, FEWEST) + checkpoints.keep_best + healthy + checkpoints.keep_emergency
     milestones = 0 if steps is None else _milestones(checkpoints, steps)
     if steps is not None:
