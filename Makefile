@@ -38,7 +38,7 @@ check: $(READY)
 
 chaos: $(READY)
 	@HOLDFAST_CHAOS=full HOLDFAST_CHAOS_OUT=docs/results/chaos OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -o timeout=7200 \
-		tests/chaos tests/feed/test_elastic.py tests/vault/test_lifetimes.py
+		tests/chaos tests/feed/test_elastic.py tests/vault/test_lifetimes.py tests/guardians/test_elastic.py
 	@$(BIN)/python docs/promises.py && $(BIN)/python docs/faults.py
 
 format: $(READY)

@@ -16,7 +16,7 @@ from holdfast.journal.journal import lineage, read
 from holdfast.text import harbour
 from holdfast.vault.store import Vault
 from holdfast.vault.verify import digests
-from tests.chaos.results import record
+from tests.chaos.results import count, record
 
 pytestmark = pytest.mark.slow
 
@@ -122,6 +122,24 @@ def test_when_one_of_two_is_killed_they_end_with_the_bits_of_an_unbroken_two(rec
     assert [resume["step"] for resume in events(run_dir, "resume")] == [27, 40], "the first rank saved before it ended"
     assert len(events(run_dir, "audited")) == 1, "steps 28 to 31 were made twice and compared"
     assert not events(run_dir, "audit_failed")
+
+
+def test_two_that_are_stopped_after_every_step_end_with_the_bits_of_an_unbroken_two(
+    recipe: Path, tmp_path: Path
+) -> None:
+    words = (DROPOUT, "pretrain.micro_batch_rows=3", "pretrain.steps=30")
+    ended(start(recipe, tmp_path / "unbroken", 2, *words), 2, 0)
+    run_dir, stops = tmp_path / "stopped", range(1, 30, 30 // count(3, 30))
+    for step in stops:
+        ended(start(recipe, run_dir, 2, *words, faults=f"term@{step}:rank={step % 2}"), 2, ExitCode.STOPPED)
+    ended(start(recipe, run_dir, 2, *words), 2, 0)
+    assert [resume["step"] for resume in events(run_dir, "resume")] == list(stops)
+    measured = ("step", "loss", "grad_norm", "learning_rate", "tokens")
+    equal = final(run_dir) == final(tmp_path / "unbroken") and kept(run_dir, *measured) == kept(
+        tmp_path / "unbroken", *measured
+    )
+    record("every-step-two-ranks", {"resumes": len(stops), "bit_equal": len(stops) * equal})
+    assert equal
 
 
 def test_sigterm_to_torchrun_stops_all_at_one_step_with_everything_saved(recipe: Path, tmp_path: Path) -> None:
