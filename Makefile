@@ -10,7 +10,7 @@ help:
 	@echo "make demo    install, train a small chat model from nothing, talk to it"
 	@echo "make test    every test that needs neither a GPU nor the internet"
 	@echo "make check   format, lint, types, architecture, fast tests: under a minute"
-	@echo "make chaos   the breaking harnesses in full, figures into docs/results/chaos: about an hour"
+	@echo "make chaos   the breaking harnesses in full, figures into docs/results/chaos: half an hour"
 	@echo "make format  let ruff format the code"
 	@echo "make golden  write the golden files again after a wanted change (then read the diff)"
 	@echo "make clean   remove .venv; runs/ is never touched"
@@ -37,7 +37,8 @@ check: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not network"
 
 chaos: $(READY)
-	@HOLDFAST_CHAOS=full HOLDFAST_CHAOS_OUT=docs/results/chaos OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -o timeout=7200 \
+	@HOLDFAST_CHAOS=full HOLDFAST_CHAOS_OUT=docs/results/chaos OMP_NUM_THREADS=1 \
+	$(BIN)/python -m pytest -n 2 --dist loadfile -o timeout=7200 \
 		tests/chaos tests/feed/test_elastic.py tests/vault/test_lifetimes.py tests/guardians/test_elastic.py
 	@$(BIN)/python docs/promises.py && $(BIN)/python docs/faults.py
 
