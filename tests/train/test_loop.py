@@ -14,6 +14,7 @@ import torch
 from holdfast.base.faults import Diverged, Fault, Stopped
 from holdfast.base.records import Batch, Score
 from holdfast.disk.injection import Injected
+from holdfast.train.guard import FIRST_SCALE, GuardMemory
 from holdfast.train.loop import Back, train
 from holdfast.train.sabotage import Sabotage
 from holdfast.train.settings import GuardSettings
@@ -393,3 +394,16 @@ def test_a_checkpoint_of_another_shape_is_refused_before_anything_moves(tmp_path
     with pytest.raises(Fault, match="another model"):
         other.restore(checkpoint.manifest, tensors)
     assert torch.equal(weights(other), torch.zeros(VOCAB, VOCAB))
+
+
+def test_in_fp16_what_stays_out_of_range_goes_on_in_fp32(tmp_path: Path) -> None:
+    notes, state = Notebook(), fresh()
+    state.precision, state.guard = "fp16", GuardMemory(loss_scale=FIRST_SCALE)
+    faults = [Injected("nan", number) for number in (3, 4, 5)]
+    assert train(state, training(tmp_path, notes, sabotage=Sabotage(faults), rules=GuardSettings(max_skips=9))) is None
+    verdicts = [each["verdict"] for each in notes.of("decision")]
+    assert verdicts == [*[*["rescale"] * 4, "skip"] * 2, *["rescale"] * 4, "retype", "skip"]
+    formats = [(record["precision"], record["loss_scale"]) for record in notes.of("step")]
+    assert formats == [("fp16", FIRST_SCALE)] * 2 + [("fp32", 1.0)] * 8
+    again, _ = resumed(tmp_path)
+    assert (again.precision, again.guard.loss_scale) == ("fp32", 1.0), "remembered"

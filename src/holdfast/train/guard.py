@@ -176,7 +176,10 @@ def judge(
             return Retype(f"{memory.skipped_in_a_row + 1} batches in a row: {reason}", "fp32"), sound
     suspect = position if memory.suspect is None else memory.suspect
     row = memory.skipped_in_a_row + 1
-    after = replace(memory, skipped=memory.skipped + 1, skipped_in_a_row=row, suspect=suspect, rescaled=0)
+    scale = min(HIGHEST_SCALE, memory.loss_scale * RESCALE**memory.rescaled)  # lowering it was no help
+    after = replace(
+        memory, skipped=memory.skipped + 1, skipped_in_a_row=row, suspect=suspect, loss_scale=scale, rescaled=0
+    )
     if row <= rules.max_skips:
         return Skip(reason), after
     if report.trained_tokens == 0:  # no weights can do anything about that
