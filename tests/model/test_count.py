@@ -94,6 +94,7 @@ def autocast(precision: str) -> AbstractContextManager[object]:
     return nullcontext() if precision == "fp32" else torch.autocast("cpu", torch.bfloat16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("recompute", ["none", "every_second", "all"])
 def test_kept_activations_are_those_the_backward_pass_holds(

@@ -44,6 +44,7 @@ def stuck_here(seconds: float) -> None:
     time.sleep(seconds)
 
 
+@pytest.mark.slow
 def test_a_hang_in_a_call_into_c_is_told_once_with_all_stacks_and_told_again_when_it_is_over(tmp_path: Path) -> None:
     diary = Diary()
     with diary.watching(tmp_path) as beat:
@@ -109,6 +110,7 @@ def test_patience_follows_the_slow_steps(monkeypatch: pytest.MonkeyPatch) -> Non
     assert beaten(monkeypatch, [1.0], "evaluate").patience(20.0) == 1200.0
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_nothing_does_not_end_the_watch(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     diary = Diary()
 
@@ -125,6 +127,7 @@ def test_a_disk_that_takes_nothing_does_not_end_the_watch(tmp_path: Path, capfd:
     assert "in stuck_here" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_other_ranks_add_their_stacks_and_judge_nothing(tmp_path: Path) -> None:
     first, other = Diary(), Diary()
     (tmp_path / "hang-20200101-000000-rank0.txt").write_text("of an earlier start")

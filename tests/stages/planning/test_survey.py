@@ -24,6 +24,7 @@ def test_all_of_a_small_corpus(corpus_folder: Path) -> None:
     assert found.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_share_of_a_large_one(tmp_path: Path) -> None:
     text = "\n\n".join(document.text for document in harbour.documents(12_000, 1))
     (tmp_path / "long.jsonl").write_text("".join(f'{{"text": "{"a line of it " * 300}"}}\n' for _ in range(600)))
