@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holdfast.journal import earlier
 from holdfast.journal.earlier import step_seconds
-from holdfast.journal.journal import Journal
+from holdfast.journal.journal import TAIL_BYTES, Journal
 
 
 def start(directory: Path, milliseconds: list[float], stage: str = "pretrain") -> Path:
@@ -32,7 +31,7 @@ def test_the_newest_start_that_made_steps_of_the_stage(tmp_path: Path) -> None:
 
 def test_only_the_end_of_a_long_file_is_read_and_a_torn_line_is_none(tmp_path: Path) -> None:
     path = start(tmp_path, [float(number + 1) for number in range(5000)])
-    assert path.stat().st_size > 2 * earlier._TAIL
+    assert path.stat().st_size > 2 * TAIL_BYTES
     with open(path, "ab") as file:
         file.write(b'{"seq":1,"kind":"step","stage":"pretrain","step_ms":7')
     (tmp_path / "notes.jsonl").write_text("not of ours\n")

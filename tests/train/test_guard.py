@@ -125,8 +125,8 @@ def test_in_fp16_a_batch_is_tried_with_lower_scales_then_left_out_then_made_in_f
     while not seen or seen[-1] is not Retype:
         verdict, memory = judge(report(grad_norm=math.inf), memory, RULES, 4, "fp16")
         seen.append(type(verdict))
-    assert seen == ([Rescale] * MOST_RESCALES + [Skip]) * 1 + seen[MOST_RESCALES + 1 :]
-    assert seen.count(Skip) == HALF_SKIPS - 1
+    tries = [Rescale] * MOST_RESCALES
+    assert seen == [*tries, Skip] * (HALF_SKIPS - 1) + [*tries, Retype]
     assert (memory.precision, memory.loss_scale, memory.skipped_in_a_row) == ("fp32", 1.0, 0)
 
 

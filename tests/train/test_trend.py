@@ -25,14 +25,14 @@ def test_scores_that_fall_lead_to_nothing() -> None:
 
 @pytest.mark.parametrize(("policy", "kind"), [("log", Note), ("lower_lr", LowerRate), ("rollback", GoBack)])
 def test_a_rising_trend_is_acted_on_after_so_many_checks_in_a_row(policy: str, kind: type) -> None:
-    rules = GuardSettings(on_trend=policy, trend_checks=3)  # type: ignore[arg-type]
+    rules = GuardSettings.model_validate({"on_trend": policy, "trend_checks": 3})
     found = advised([1.0, 1.3, 1.3, 1.1, 1.3, 1.3, 1.3, 1.3], rules)
     assert [type(each) for each in found] == [type(None)] * 6 + [kind, type(None)]
 
 
 @pytest.mark.parametrize(("policy", "kind"), [("log", Note), ("lower_lr", LowerRate)])
 def test_a_plateau_is_told_once_per_so_many_checks(policy: str, kind: type) -> None:
-    found = advised([1.0] * 8, GuardSettings(on_plateau=policy, plateau_checks=3))  # type: ignore[arg-type]
+    found = advised([1.0] * 8, GuardSettings.model_validate({"on_plateau": policy, "plateau_checks": 3}))
     assert [type(each) for each in found] == [kind if number in (3, 6) else type(None) for number in range(8)]
 
 

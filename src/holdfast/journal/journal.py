@@ -24,7 +24,7 @@ from holdfast.journal.lines import OWN_FIELDS, Record, decode, encode
 
 _NAME = re.compile(r"\d{5,}\.jsonl")
 _LARGEST_LINE = 64 * 1024 * 1024
-_TAIL = 256 * 1024
+TAIL_BYTES = 256 * 1024
 _MOST_WAITING = 100_000
 
 
@@ -53,8 +53,8 @@ class Journal:
         """Begin the file of a new start; `seq` goes on from the last sound line. Raises DiskFault."""
         try:
             fileops.make_directory(directory)
-            files = _files(directory)
-            incarnation = _number(files[-1]) + 1 if files else 1
+            files = starts(directory)
+            incarnation = incarnation_of(files[-1]) + 1 if files else 1
             last = next((seq for file in reversed(files) if (seq := _last_seq(file)) is not None), -1)
             journal = cls(directory / f"{incarnation:05}.jsonl", incarnation, last + 1)
             for place in (directory, directory.parent):  # an earlier start may have been killed before it did
@@ -152,7 +152,7 @@ def read(directory: Path, problems: list[Problem] | None = None, since: int = 0)
     """
     found = [] if problems is None else problems
     last: Record | None = None
-    for file in [file for file in _files(directory) if _number(file) >= since]:
+    for file in [file for file in starts(directory) if incarnation_of(file) >= since]:
         for number, record in _records(file, found):
             if record == last:  # written again, because all of its line but the very end had reached the disk
                 continue
@@ -218,13 +218,17 @@ def _take_back_repeated(own: list[Record], step: int) -> None:
         own[:] = [record for record in own if not _has_step(record) or record["step"] < step]
 
 
-def _files(directory: Path) -> list[Path]:
+def starts(directory: Path) -> list[Path]:
+    """The file of every start, in order; empty where there is no journal."""
     if not directory.is_dir():
         return []
-    return sorted((path for path in directory.iterdir() if _NAME.fullmatch(path.name) and path.is_file()), key=_number)
+    return sorted(
+        (path for path in directory.iterdir() if _NAME.fullmatch(path.name) and path.is_file()), key=incarnation_of
+    )
 
 
-def _number(path: Path) -> int:
+def incarnation_of(path: Path) -> int:
+    """The number of the start whose file `path` is."""
     return int(path.stem)
 
 
@@ -242,13 +246,24 @@ def _records(path: Path, problems: list[Problem]) -> Iterator[tuple[int, Record]
         problems.append(Problem(path.name, 0, f"it can not be read: {error.strerror or error}"))
 
 
+def tail(path: Path) -> list[Record]:
+    """The sound records at the end of a start's file: several hundred, read in a few milliseconds however long it is.
+
+    Raises OSError.
+    """
+    found = []
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        for line in file.read().splitlines(keepends=True):
+            with suppress(ValueError):  # the first may be half a line, and the last may be torn
+                found.append(decode(line))
+    return found
+
+
 def _last_seq(path: Path) -> int | None:
     """The number of the last sound line, looked for at the end first: a journal can be long."""
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL))
-        for line in reversed(file.read().splitlines(keepends=True)):
-            with suppress(ValueError):
-                return int(decode(line)["seq"])
+    if latest := tail(path):
+        return int(latest[-1]["seq"])
     last = None
     for _, record in _records(path, []):
         last = record["seq"]

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.journal.alarms import Watch, usual_speed
+from holdfast.journal.earlier import latest_steps
 from holdfast.journal.gauges import Gauges, gpu_memory
-from holdfast.journal.journal import read
 from holdfast.stages.run import JOURNAL, Run
 from holdfast.train.lookout import Lookout
 from holdfast.train.settings import TrainSettings
 from holdfast.train.state import RunState
 from holdfast.train.watchdog import watching
-
-EARLIER_STARTS = 3  # whose speed is the usual one: older ones may have been made on another machine
 
 
 @contextmanager
@@ -33,7 +31,6 @@ def looked_after(run: Run, state: RunState, settings: TrainSettings) -> Iterator
 
 
 def _usual_speed(run: Run, stage: str) -> float | None:
-    start = run.journal.incarnation or 1
-    if start == 1 or run.recipe.alarms.throughput is None:
+    if run.recipe.alarms.throughput is None or run.journal.incarnation is None:
         return None
-    return usual_speed(read(run.dir / JOURNAL, since=max(1, start - EARLIER_STARTS)), stage)
+    return usual_speed(latest_steps(run.dir / JOURNAL, stage, run.journal.incarnation), stage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -73,7 +73,7 @@ class Looks:
             texts += write_samples(engine, self._tokenizer, prompts, params, self._form)
         return texts
 
-    def _fewer(self, look: str) -> Any:
+    def _fewer(self, look: str) -> Callable[[int], None]:
         def tell(rows: int) -> None:
             self._rows[look] = rows
             self._run.say(f"{self._state.stage}: memory ran out in {look}, from now on {rows} rows at once")

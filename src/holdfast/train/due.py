@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import partial
 from typing import Any, NoReturn
 
 from holdfast.base.faults import Fault, Stopped
@@ -45,17 +44,16 @@ def _advised(state: RunState, training: Training, score: float) -> RollBack | No
     """Act on what the row of validations says; going back is left to the loop, which asks all ranks to."""
     advice, trend = follow_trend(score, state.guard.trend, training.rules)
     state.guard = replace(state.guard, trend=trend)
-    decide = partial(training.record, "decision", stage=state.stage, step=state.step, position=state.position)
     match advice:
         case Note(reason):
             text = f"{state.stage}: {reason}"
             training.record("event", event="trend", stage=state.stage, step=state.step, text=text)
         case LowerRate(reason, factor):
             factor *= state.guard.lr_factor
-            decide(verdict="lower_lr", reason=reason, lr_factor=factor)
+            training.decide(state, "lower_lr", reason, lr_factor=factor)
             state.guard = replace(state.guard, lr_factor=factor)
         case End(reason):
-            decide(verdict="end", reason=reason)
+            training.decide(state, "end", reason)
             state.guard = replace(state.guard, ended=True)
         case GoBack(reason) if may_go_back(state.guard, training.rules, state.step):
             return RollBack(reason, "best")

@@ -20,7 +20,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from holdfast.base.records import Report
 from holdfast.train.settings import GuardSettings
-from holdfast.train.trend import Trend
+from holdfast.train.trend import Count, Trend
 
 WINDOW = 128  # applied steps that say what is normal
 RECENT = 16  # of them that say where the course is
@@ -37,7 +37,6 @@ GROW_SCALE_STEPS = 2000
 HALF_SKIPS = 3  # skipped in a row in fp16 before training goes on in fp32
 
 
-Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -167,8 +166,8 @@ def judge(
     if reason is None:
         return Apply(), _applied(report, memory, precision)
     if broken and precision == "fp16" and report.trained_tokens:
-        if memory.rescaled < MOST_RESCALES and memory.loss_scale > 1:
-            scale = max(1.0, memory.loss_scale / RESCALE)
+        if memory.rescaled < MOST_RESCALES:
+            scale = memory.loss_scale / RESCALE
             again = replace(memory, loss_scale=scale, scaled_since=report.step, rescaled=memory.rescaled + 1)
             return Rescale(f"{reason}; again with the loss multiplied by {scale:g}"), again
         if memory.skipped_in_a_row + 1 >= HALF_SKIPS:
@@ -176,7 +175,7 @@ def judge(
             return Retype(f"{memory.skipped_in_a_row + 1} batches in a row: {reason}", "fp32"), sound
     suspect = position if memory.suspect is None else memory.suspect
     row = memory.skipped_in_a_row + 1
-    scale = min(HIGHEST_SCALE, memory.loss_scale * RESCALE**memory.rescaled)  # lowering it was no help
+    scale = memory.loss_scale * RESCALE**memory.rescaled  # lowering it was no help
     after = replace(
         memory, skipped=memory.skipped + 1, skipped_in_a_row=row, suspect=suspect, loss_scale=scale, rescaled=0
     )
@@ -188,16 +187,20 @@ def judge(
 
 
 def _weights_are_suspect(reason: str, memory: GuardMemory, rules: GuardSettings, step: int) -> Verdict:
-    recent = [each for each in memory.rollbacks if step - each < ROLLBACK_WINDOW]
-    if len(recent) < rules.max_rollbacks:
+    if may_go_back(memory, rules, step):
         return RollBack(reason)
-    went = f"went back {len(recent)} times and " if recent else ""
+    recent = _recent_rollbacks(memory, step)
+    went = f"went back {recent} times and " if recent else ""
     return Stop(f"{went}{reason}")
+
+
+def _recent_rollbacks(memory: GuardMemory, step: int) -> int:
+    return sum(step - each < ROLLBACK_WINDOW for each in memory.rollbacks)
 
 
 def may_go_back(memory: GuardMemory, rules: GuardSettings, step: int) -> bool:
     """Whether another rollback is within what the rules allow."""
-    return isinstance(_weights_are_suspect("", memory, rules, step), RollBack)
+    return _recent_rollbacks(memory, step) < rules.max_rollbacks
 
 
 def went_back(then: GuardMemory, now: GuardMemory, rules: GuardSettings, step: int, position: int) -> GuardMemory:
@@ -208,14 +211,13 @@ def went_back(then: GuardMemory, now: GuardMemory, rules: GuardSettings, step: i
     Where none was suspect, as after a bad trend, they are read again.
     """
     jump = () if now.suspect is None else ((max(0, now.suspect - 1), position + 1),)
-    recent = [each for each in now.rollbacks if step - each < ROLLBACK_WINDOW]
     return replace(
         then,
         skipped=now.skipped,
         rollbacks=(*now.rollbacks, step),
         jumps=(*now.jumps, *jump),
         lr_factor=now.lr_factor,
-        lowered=(rules.rollback_lr ** (len(recent) + 1), step + rules.rollback_steps),
+        lowered=(rules.rollback_lr ** (_recent_rollbacks(now, step) + 1), step + rules.rollback_steps),
         rows=now.rows,
         rows_since=now.rows_since,
         loss_scale=now.loss_scale,

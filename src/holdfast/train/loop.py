@@ -11,7 +11,7 @@ from typing import Any
 from holdfast.base.faults import Diverged, Fault, Stopped
 from holdfast.base.records import Batch, Report
 from holdfast.train.due import between_steps, finish, rescue, stop_here
-from holdfast.train.guard import Apply, GuardMemory, Rescale, Retype, RollBack, Skip, Stop, Verdict, judge
+from holdfast.train.guard import Apply, GuardMemory, Retype, RollBack, Skip, Stop, Verdict, judge
 from holdfast.train.memory import OutOfMemory
 from holdfast.train.saving import Saves
 from holdfast.train.state import RunState
@@ -131,7 +131,7 @@ def _agree(state: RunState, training: Training, saves: Saves, batch: Batch, wish
 
 def _carry_out(verdict: Verdict, state: RunState, training: Training, report: Report, factor: float) -> None:
     if not isinstance(verdict, Apply):  # decisions are written down before they take effect
-        _decide(state, training, type(verdict).__name__.lower(), verdict.reason, loss=report.loss,
+        training.decide(state, type(verdict).__name__.lower(), verdict.reason, loss=report.loss,
                 grad_norm=report.grad_norm)  # fmt: skip
     match verdict:
         case Apply():
@@ -144,12 +144,10 @@ def _carry_out(verdict: Verdict, state: RunState, training: Training, report: Re
                 f"{state.stage} halted at step {state.step}: {reason}",
                 "the last checkpoint is sound; lower the learning rate or look at the data, then run again",
             )
-        case Skip() | Rescale() | RollBack():
-            pass
 
 
 def _back(state: RunState, training: Training, verdict: RollBack, memory: GuardMemory) -> Back:
-    _decide(state, training, "rollback", verdict.reason)
+    training.decide(state, "rollback", verdict.reason)
     return Back(verdict.reason, verdict.tag, memory, state.step, state.position)
 
 
@@ -162,7 +160,7 @@ def _shrink(state: RunState, training: Training, rows: int) -> None:
             "choose a smaller model.context_length or model.size, or close other programs",
         )
     half = at_once // 2
-    _decide(state, training, "shrink", f"memory ran out with {at_once} rows at once", micro_batch_rows=half)
+    training.decide(state, "shrink", f"memory ran out with {at_once} rows at once", micro_batch_rows=half)
     state.guard = replace(state.guard, rows=half, rows_since=state.step)
     state.micro_batch_rows = half
 
@@ -173,14 +171,9 @@ def _grow(state: RunState, training: Training, rows: int) -> None:
     if wait is None or limit is None or state.step - state.guard.rows_since < wait:
         return
     more = min(2 * limit, rows)
-    _decide(state, training, "grow", f"{wait} steps fitted with {limit} rows at once", micro_batch_rows=more)
+    training.decide(state, "grow", f"{wait} steps fitted with {limit} rows at once", micro_batch_rows=more)
     state.guard = replace(state.guard, rows=more if more < rows else None, rows_since=state.step)
     state.micro_batch_rows = more
-
-
-def _decide(state: RunState, training: Training, verdict: str, reason: str, **facts: Any) -> None:
-    training.record("decision", stage=state.stage, step=state.step, verdict=verdict, reason=reason,
-                    position=state.position, **facts)  # fmt: skip
 
 
 def _record_step(

@@ -61,6 +61,11 @@ class Training:
         """Whether this process is the one that evaluates, samples, saves and records."""
         return self.ranks.rank == 0
 
+    def decide(self, state: RunState, verdict: str, reason: str, **facts: Any) -> None:
+        """Write a decision down, before it takes effect."""
+        self.record("decision", stage=state.stage, step=state.step, verdict=verdict, reason=reason,
+                    position=state.position, **facts)  # fmt: skip
+
     def fields(self, state: RunState) -> dict[str, Any]:
         """What a checkpoint of `state` stores in its manifest."""
         exactness = self.manifest.get("exactness", {}) | {"precision": state.precision}

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -126,7 +127,7 @@ def _corpus(case: Case) -> Iterator[Problem]:
 def _files(case: Case, paths: str | list[str], setting: str) -> Iterator[InputFile]:
     """The files that each of the paths names; each path that names none is a problem of its own."""
     for path in [paths] if isinstance(paths, str) else paths:
-        found = case.attempt(lambda path=path: find_inputs(path, setting))  # type: ignore[misc]
+        found = case.attempt(partial(find_inputs, path, setting))
         yield from () if found is None else found.files
     if paths == []:
         case.attempt(lambda: find_inputs([], setting))
