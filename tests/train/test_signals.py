@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -39,3 +40,15 @@ def test_who_looks_at_the_flag_stops_where_he_is_and_only_then() -> None:
     flag.ask("SIGUSR1")
     with pytest.raises(Stopped, match="stopped by SIGUSR1 during validation"):
         flag.check("validation")
+
+
+def test_the_time_limit_asks_by_itself_unless_somebody_did_before() -> None:
+    flag = StopFlag(time.monotonic() + 3600)
+    assert not flag
+    late = StopFlag(time.monotonic())
+    assert late
+    assert late.reason == "the time limit"
+    with stop_on_signals(time.monotonic() + 3600) as flag:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert flag
+        assert flag.reason == "SIGTERM"

@@ -21,7 +21,9 @@ class AlarmSettings(Section):
     step_time: Times | None = free(
         1.5, description="how many times as long a step takes as at the beginning of this start"
     )
-    throughput: Part | None = free(0.6, description="part that is left of the tokens a second this run once read")
+    throughput: Part | None = free(
+        0.6, description="part that is left of the tokens a second this run once read, and so of its MFU"
+    )
     loss: Times | None = free(1.2, description="how many times as high as its own best the smoothed loss is")
     memory: Part | None = free(0.87, description="part of the memory of the machine, or of its GPU, that is in use")
     disk_gb: Positive | None = free(

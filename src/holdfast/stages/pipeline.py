@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from holdfast.disk import fileops, injection
 from holdfast.journal.journal import Journal
 from holdfast.stages import corpus, evaluate, export, pretrain, report, sft, tokenizer, tokens
 from holdfast.stages.choice import AS_IT_IS, Wish
+from holdfast.stages.deadline import seconds_left
 from holdfast.stages.planning.checks import require_ready
 from holdfast.stages.ranks import follow, together
 from holdfast.stages.recipe import Recipe, Resolved, resolve
@@ -73,7 +75,8 @@ def _lead(resolved: Resolved, run_dir: Path, wanted: list[Stage], quiet: bool, r
         if not start.pending and (run_dir / report.JSON).exists():
             return False
         start.make_way()
-        with stop_on_signals() as stop, _opened(resolved, run_dir, stop, quiet, ranks) as context:
+        deadline = time.monotonic() + seconds_left(resolved.recipe.time_limit, time.time(), os.environ)
+        with stop_on_signals(deadline) as stop, _opened(resolved, run_dir, stop, quiet, ranks) as context:
             context.choice = start.choice
             for note in start.notes:
                 context.say(note)

@@ -100,6 +100,11 @@ class Recipe(Section):
     budget: Duration | None = Field(
         default=None, description="time for the whole run; stages that do not say how long they train share it"
     )
+    time_limit: Duration | None = free(
+        None,
+        description="time after which a start stops by itself, everything saved, to be gone on with; off: none. In a "
+        "SLURM job two minutes before its end count as well",
+    )
     fp8: Fp8Settings = group(Fp8Settings)
     corpus: CorpusSettings = group(CorpusSettings)
     tokenizer: TokenizerSettings = group(TokenizerSettings)

@@ -1,8 +1,10 @@
-"""Signals set sticky flags and nothing else; the loop looks at them at step boundaries."""
+"""Signals and the clock set a sticky flag and nothing else; the loop looks at it at step boundaries."""
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -13,10 +15,14 @@ HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # SIGUSR1: what sched
 
 
 class StopFlag:
-    """Whether somebody asked the run to stop, and how. The second Ctrl-C in a row stops at once."""
+    """Whether somebody asked the run to stop, and how. The second Ctrl-C in a row stops at once.
 
-    def __init__(self) -> None:
+    deadline: time.monotonic() from which on the time limit asks.
+    """
+
+    def __init__(self, deadline: float = math.inf) -> None:
         self.reason: str | None = None
+        self._deadline = deadline
 
     def ask(self, reason: str) -> None:
         """Remember the first request; later ones do not change it."""
@@ -28,16 +34,19 @@ class StopFlag:
             raise Stopped(f"stopped by {self.reason} during {where}", "run the same command again to go on from here")
 
     def __bool__(self) -> bool:
+        if time.monotonic() >= self._deadline:
+            self.ask("the time limit")
         return self.reason is not None
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopFlag]:
+def stop_on_signals(deadline: float = math.inf) -> Iterator[StopFlag]:
     """A flag that SIGINT, SIGTERM and SIGUSR1 set while the block runs. Works in a process's main thread only.
+    deadline: see StopFlag.
 
     One that the process was holding back until somebody could hear it is heard now, and held back again afterwards.
     """
-    flag = StopFlag()
+    flag = StopFlag(deadline)
 
     def handle(number: int, frame: FrameType | None) -> None:
         if flag and number == signal.SIGINT:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,12 +22,13 @@ import torch
 from holdfast.base.faults import Fault, NotReady
 from holdfast.base.records import Conversation
 from holdfast.disk.files import read_json
-from holdfast.journal.metrics import words_for_bytes
+from holdfast.journal.metrics import words_for_bytes, words_for_seconds
 from holdfast.model.config import Config, config_from_dict, config_to_dict
 from holdfast.publish.parity import require_transformers
 from holdfast.stages import assemble
 from holdfast.stages.changes import other_model, words
 from holdfast.stages.choice import located
+from holdfast.stages.deadline import TOO_SHORT, seconds_left
 from holdfast.stages.planning import forecast
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.run import IDENTITY, refuse_foreign
@@ -100,7 +102,20 @@ class Case:
 def examine(recipe: Recipe, run_dir: Path, stages: Sequence[str]) -> Case:
     """Look at everything a start of `stages` depends on; `problems` of what comes back says what is in its way."""
     case = Case(recipe, run_dir, stages)
-    for check in (_corpus, _chats, _vocabulary, _libraries, _model, _weights, _machine, _memory, _disk, _place, _saves):
+    for check in (
+        _corpus,
+        _chats,
+        _vocabulary,
+        _libraries,
+        _model,
+        _weights,
+        _machine,
+        _memory,
+        _disk,
+        _place,
+        _saves,
+        _limit,
+    ):
         found = list(check(case))
         case.problems += found
     return case
@@ -311,3 +326,17 @@ def _saves(case: Case) -> Iterator[Problem]:
                 f"checkpoints.risk_minutes is {limit:g}",
                 f"set {name}.save_minutes lower, or checkpoints.risk_minutes above it",
             )
+
+
+def time_left(recipe: Recipe) -> float:
+    """Seconds that a start of now has; infinite where nothing limits it."""
+    return seconds_left(recipe.time_limit, time.time(), os.environ)
+
+
+def _limit(case: Case) -> Iterator[Problem]:
+    """Whether a start gets anything done before it has to be over."""
+    if (left := time_left(case.recipe)) < TOO_SHORT:
+        yield Problem(
+            f"the time limit leaves {words_for_seconds(max(0.0, left))}, too little to get anything done",
+            "raise time_limit, or ask the scheduler for a longer job",
+        )

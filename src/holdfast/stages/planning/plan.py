@@ -19,14 +19,14 @@ from holdfast.base.faults import Fault
 from holdfast.disk.files import read_json
 from holdfast.feed.write import MANIFEST_FILE
 from holdfast.infer.engine import Limits
-from holdfast.journal.metrics import resident_bytes
+from holdfast.journal.metrics import resident_bytes, words_for_seconds
 from holdfast.model.config import Config
 from holdfast.model.count import parameters
 from holdfast.stages.choice import AS_IT_IS
 from holdfast.stages.horizon import FEWEST_STEPS, budget_steps
 from holdfast.stages.pipeline import STAGES
 from holdfast.stages.planning import forecast
-from holdfast.stages.planning.checks import Case, Problem, examine, free_memory, short_of_disk, too_large
+from holdfast.stages.planning.checks import Case, Problem, examine, free_memory, short_of_disk, time_left, too_large
 from holdfast.stages.planning.probe import Trial, try_out, warm_up
 from holdfast.stages.planning.survey import survey
 from holdfast.stages.recipe import Recipe, Resolved
@@ -154,6 +154,7 @@ def _measured(case: Case, config: Config, device: torch.device, plan: Plan) -> N
         spent += plan.seconds_for[name]
     plan.seconds_for["finish"] = _finish_seconds(recipe, trials)
     _interval(plan, trials, START_SECONDS + sum(plan.seconds_for.values()))
+    _starts(plan, time_left(recipe))
     _count_tokens(recipe, tokens, plan)
     plan.disk_bytes = forecast.disk(recipe, config, case.text_bytes, tokens, plan.steps, plan.seconds_for)
     case.problems += short_of_disk(case, plan.disk_bytes["total"])
@@ -241,6 +242,13 @@ def _interval(plan: Plan, trials: Mapping[str, Trial], expected: float) -> None:
     quickest = min(min(trial.steps) / statistics.median(trial.steps) for trial in trials.values())
     low, high = expected * min(FASTER, quickest), expected * max(SLOWER, slowest)
     plan.seconds = {"low": low, "expected": expected, "high": high}
+
+
+def _starts(plan: Plan, left: float) -> None:
+    """Whether one start suffices, where the time of each is limited."""
+    if (expected := plan.seconds["expected"]) > left > 0:
+        limit, starts = words_for_seconds(left), math.ceil(expected / left)
+        plan.notes.append(f"a start has {limit}: it stops by itself, saved, and {starts} of them are needed")
 
 
 def _count_tokens(recipe: Recipe, tokens: Mapping[str, int], plan: Plan) -> None:
