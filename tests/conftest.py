@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch; processes that tests start inherit it
 os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HOLDFAST_CACHE"] = tempfile.mkdtemp(prefix="holdfast-cache-")  # nothing of the user's, and nothing stays
 
 import signal
 
@@ -16,6 +20,7 @@ from hypothesis import settings
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and every process they start with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(shutil.rmtree, os.environ["HOLDFAST_CACHE"], ignore_errors=True)
 
 # Examples are derived from the test itself: what passes here passes in a fresh clone, on a slow machine too.
 settings.register_profile("holdfast", deadline=None, derandomize=True, database=None)

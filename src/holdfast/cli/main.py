@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 import holdfast
 from holdfast.base.faults import ExitCode, Fault, Stopped
 from holdfast.cli import (
+    cache,
     chat,
     ckpt,
     corpus,
@@ -82,6 +83,7 @@ app.command("models")(models.models)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(ckpt.app, name="ckpt")
+app.add_typer(cache.app, name="cache")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -33,4 +33,4 @@ def work(run: Run) -> Mapping[str, Any]:
     return {"fingerprint": summary.fingerprint} | summary.facts()
 
 
-STAGE = Stage("corpus", (), settings, work, outputs=(MANIFEST,), resumes=True)
+STAGE = Stage("corpus", (), settings, work, outputs=(MANIFEST,), resumes=True, shared=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from holdfast.base.faults import Diverged, Fault, RecipeFault, Stopped
 from holdfast.disk import fileops, injection
@@ -15,6 +14,7 @@ from holdfast.journal.journal import Journal
 from holdfast.stages import corpus, evaluate, export, pretrain, report, sft, tokenizer, tokens
 from holdfast.stages.choice import AS_IT_IS, Wish
 from holdfast.stages.deadline import seconds_left
+from holdfast.stages.made import made
 from holdfast.stages.planning.checks import require_ready
 from holdfast.stages.ranks import follow, together
 from holdfast.stages.recipe import Recipe, Resolved, resolve
@@ -168,7 +168,7 @@ def _run_stage(context: Run, stage: Stage, folder: Path, wanted: Wanted) -> None
     context.record("event", event=event, stage=stage.name, fingerprint=wanted.fingerprint)
     started = time.monotonic()
     try:
-        facts: Mapping[str, Any] = stage.work(context)
+        facts = made(context, stage, wanted)
     except BaseException as failure:
         status = "stopped" if isinstance(failure, Stopped | KeyboardInterrupt) else "failed"
         cause = failure.cause if isinstance(failure, Fault) else repr(failure)

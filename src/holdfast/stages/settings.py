@@ -50,9 +50,17 @@ class ModelSettings(Section):
 
 
 class TokensSettings(Section):
-    """How the tokenized corpus lies on disk."""
+    """How the tokenized corpus lies on disk, and whether other runs share it."""
 
     shard_tokens: Positive = free(50_000_000, description="tokens per file")
+    cache: Literal["auto", "require", "rebuild", "off"] = free(
+        "auto",
+        description="what another run made of the same text and settings (corpus, tokenizer, tokens): auto takes it, "
+        "require refuses to make it, rebuild makes it anew, off neither takes nor keeps anything",
+    )
+    cache_gb: Annotated[float, Field(gt=0)] = free(
+        50.0, description="how much is kept for other runs; what was not used for longest goes first"
+    )
 
 
 class PretrainSettings(TrainSettings):

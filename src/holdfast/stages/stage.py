@@ -35,6 +35,7 @@ class Stage:
     work:     makes the outputs in `run.dir / name`; returns facts for its record, `fingerprint` among them.
     wanted:   False when the recipe leaves the stage out.
     resumes:  True when a half-done folder is continued; False when it is made anew.
+    shared:   True when the outputs depend on settings and inputs alone, so that another run may have them too.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Stage:
     outputs: tuple[str, ...]
     wanted: Callable[[Recipe], bool] = lambda recipe: True
     resumes: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

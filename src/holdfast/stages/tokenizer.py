@@ -52,4 +52,5 @@ STAGE = Stage(
     work,
     outputs=(store.TOKENIZER_FILE, store.MANIFEST_FILE),
     resumes=True,
+    shared=True,
 )

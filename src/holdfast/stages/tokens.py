@@ -98,4 +98,5 @@ STAGE = Stage(
     work,
     outputs=tuple(f"{split}/{MANIFEST_FILE}" for split in SPLITS),
     resumes=True,
+    shared=True,
 )
