@@ -3,6 +3,7 @@
 python bench/startup.py RECIPE [SETTING=VALUE ...]    writes bench/results/startup.json
 
 The run is made up to its tokens in a temporary folder, then started several times and stopped after its first step.
+Then once more with a gigabyte of tokens in the place of its own: what a start costs must not grow with the text.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
+from holdfast.feed.shards import Shards
+from holdfast.feed.write import ShardWriter
 from holdfast.journal.journal import read
 from holdfast.stages.run import environment
 
@@ -24,6 +30,8 @@ RESULTS = Path(__file__).parent / "results" / "startup.json"
 HOLDFAST = [sys.executable, "-m", "holdfast"]
 ROUNDS = 5
 PATIENCE = 120.0
+LARGE_BYTES = 10**9  # of tokens on the disk
+DOCUMENT_TOKENS = 600  # on average; web pages are about so long
 
 
 def help_seconds() -> float:
@@ -51,6 +59,29 @@ def first_step_seconds(words: list[str], run_dir: Path) -> float:
     sys.exit(f"no step within {PATIENCE:.0f} s")
 
 
+def grow(run_dir: Path) -> int:
+    """Put a gigabyte of random tokens in the place of those to train on; returns how many they are."""
+    folder = run_dir / "tokens" / "train"
+    small = Shards.open(folder)
+    kept = {name: small.manifest[name] for name in ("made_from", "tokenizer_fingerprint")}
+    ids = np.dtype(small.manifest["dtype"])
+    rng, wanted = np.random.default_rng(1), LARGE_BYTES // ids.itemsize
+    most = int(small.read(0, min(small.tokens, 100_000)).max())
+    shutil.rmtree(folder)
+    with ShardWriter(folder, ids) as writer:
+        for size in _sizes(rng, wanted):
+            writer.add(rng.integers(0, most, size, dtype=np.int64), text_bytes=4 * size)
+        return int(writer.close(kept)["tokens"])
+
+
+def _sizes(rng: np.random.Generator, wanted: int) -> Iterator[int]:
+    """Lengths of documents, spread as widely as those of real ones, until there are `wanted` tokens."""
+    while wanted > 0:
+        size = min(wanted, 2 + int(rng.exponential(DOCUMENT_TOKENS)))
+        wanted -= size
+        yield size
+
+
 def main(words: list[str]) -> None:
     """Measure, print and write."""
     with tempfile.TemporaryDirectory() as folder:
@@ -62,9 +93,12 @@ def main(words: list[str]) -> None:
             "help_seconds": [help_seconds() for _ in range(ROUNDS)],
             "first_step_seconds": [first_step_seconds(words, run_dir) for _ in range(ROUNDS)],
         }
+        large = grow(run_dir)
+        measured["first_step_seconds_1gb"] = [first_step_seconds(words, run_dir) for _ in range(ROUNDS)]
     recipe = [word if "path=" not in word else word.split("=")[0] for word in words]
     result = {
         "recipe": recipe,
+        "tokens_1gb": large,
         "environment": environment(),
         **{
             name: {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}
