@@ -18,7 +18,7 @@ from typing import Any
 
 from holdfast.base.faults import Fault
 from holdfast.infer.load import load_model
-from holdfast.stages.checkpoints import listing
+from holdfast.stages.inspection.checkpoints import listing
 from holdfast.tokenizer import store
 from holdfast.vault.retention import Policy
 from holdfast.vault.store import Vault

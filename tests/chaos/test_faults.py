@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from holdfast.base.faults import ExitCode
-from holdfast.stages.outcome import is_finite, led_to
+from holdfast.stages.inspection.outcome import is_finite, led_to
 from holdfast.vault.verify import digests
 
 from . import promises

@@ -14,7 +14,7 @@ import pytest
 
 from holdfast.base.faults import ExitCode
 from holdfast.journal.lines import decode, encode
-from holdfast.stages import replay
+from holdfast.stages.inspection import replay
 
 from .conftest import Small, events, holdfast, tree
 

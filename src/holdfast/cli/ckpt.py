@@ -24,7 +24,7 @@ def list_checkpoints(run_dir: RunArgument, as_json: AsJson = False) -> None:
     A healthy one was followed by many sound steps. One of weights only can be used and exported, not trained on.
     """
     folder = existing(run_dir)
-    from holdfast.stages.checkpoints import listing
+    from holdfast.stages.inspection.checkpoints import listing
 
     found = listing(folder)
     if as_json:
@@ -42,7 +42,7 @@ def show(
 ) -> None:
     """One checkpoint with the hashes of its model and of its optimizer state: equal hashes, equal state."""
     path = _named(where)
-    from holdfast.stages.checkpoints import details
+    from holdfast.stages.inspection.checkpoints import details
 
     found = details(path)
     if as_json:
@@ -55,7 +55,7 @@ def show(
 def verify(run_dir: RunArgument, as_json: AsJson = False) -> None:
     """Read every checkpoint against its hashes. Exit code 1 when one is damaged."""
     folder = existing(run_dir)
-    from holdfast.stages.checkpoints import verified
+    from holdfast.stages.inspection.checkpoints import verified
 
     found = verified(folder)
     if as_json:
@@ -80,7 +80,7 @@ def prune(
     The newest two, the best, the healthy and the milestones stay; see the checkpoints section of the recipe.
     """
     folder = existing(run_dir)
-    from holdfast.stages.checkpoints import prune as let_go
+    from holdfast.stages.inspection.checkpoints import prune as let_go
 
     found = let_go(folder, keep, dry=dry_run)
     if as_json:
@@ -103,7 +103,7 @@ def diff(
     Exit code 0: model and optimizer are equal to the bit, 1: they are not.
     """
     pair = _named(one), _named(other)
-    from holdfast.stages.checkpoints import difference
+    from holdfast.stages.inspection.checkpoints import difference
 
     found = difference(*pair)
     if as_json:
@@ -125,7 +125,7 @@ def diff(
 
 def _named(where: str) -> Path:
     """The folder of the checkpoint that the words name."""
-    from holdfast.stages.choice import checkpoint_at, found_in, split
+    from holdfast.stages.resuming.choice import checkpoint_at, found_in, split
 
     if (checkpoint := checkpoint_at(Path(where))) is not None:
         return checkpoint.path

@@ -20,7 +20,7 @@ def recover(run_dir: RunArgument, as_json: AsJson = False) -> None:
     Every checkpoint is read through and checked. Nothing is changed, so it is safe at any time.
     """
     folder = existing(run_dir)
-    from holdfast.stages.recovery import recover as report
+    from holdfast.stages.inspection.recovery import recover as report
 
     found = report(folder)
     arguments = found.pop("arguments")

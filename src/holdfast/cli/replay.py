@@ -36,7 +36,7 @@ def replay(
     It takes as long as the training took. The run itself is not changed. Exit code 0: all is the same, 1: it is not.
     """
     folder = existing(run_dir)
-    from holdfast.stages.replay import replay as again
+    from holdfast.stages.inspection.replay import replay as again
 
     found = again(folder, begin, work_dir, quiet=as_json)
     if as_json:

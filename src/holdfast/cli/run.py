@@ -52,7 +52,7 @@ def run(
     with listening_later():
         resolved, folder = opened(source, overrides, run_dir)
         from holdfast.stages import pipeline
-        from holdfast.stages.choice import Wish
+        from holdfast.stages.resuming.choice import Wish
 
         log_crashes_in(folder)
         wish = Wish(resume, allow_change, fresh)

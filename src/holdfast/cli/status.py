@@ -20,7 +20,7 @@ def status(
 ) -> None:
     """Say whether a run is at work, how far it is and how much work is at risk. Changes nothing."""
     folder = newest() if run_dir is None else existing(run_dir)
-    from holdfast.stages.status import status as read
+    from holdfast.stages.inspection.status import status as read
 
     found = read(folder)
     if as_json:

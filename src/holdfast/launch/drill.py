@@ -18,7 +18,7 @@ from typing import Any
 from holdfast.base.faults import ExitCode, Fault
 from holdfast.launch.runs import FORESEEN, UNBROKEN, Progress, Runs, trained
 from holdfast.launch.trials import Trial, placed, trial
-from holdfast.stages.checkpoints import listing
+from holdfast.stages.inspection.checkpoints import listing
 from holdfast.stages.recipe import Resolved, resolve
 from holdfast.stages.run import holder
 

@@ -20,13 +20,13 @@ from typing import Any
 from holdfast.base.faults import ExitCode, Fault
 from holdfast.disk.files import read_json, write_text
 from holdfast.disk.injection import VARIABLE
-from holdfast.stages.checkpoints import difference
-from holdfast.stages.choice import found_in
+from holdfast.stages.inspection.checkpoints import difference
+from holdfast.stages.inspection.status import status
 from holdfast.stages.pipeline import NAMES
 from holdfast.stages.recipe import Recipe, Resolved, dump, resolve
+from holdfast.stages.resuming.choice import found_in
 from holdfast.stages.run import IDENTITY
 from holdfast.stages.stage import TRAINED
-from holdfast.stages.status import status
 
 UNBROKEN = "unbroken"
 FORESEEN = (ExitCode.DONE, ExitCode.STOPPED, ExitCode.DISK, -signal.SIGKILL)  # ends of a start that was interfered with

@@ -17,7 +17,7 @@ from typing import Any
 from holdfast.base.faults import ExitCode
 from holdfast.disk.injection import BATCHES, ERRORS, INJECTED, MEMORY, SIGNALS, STEPS, Injected, parse
 from holdfast.launch.runs import FORESEEN, UNBROKEN, Runs
-from holdfast.stages.outcome import is_finite, led_to, slowest_step, validations
+from holdfast.stages.inspection.outcome import is_finite, led_to, slowest_step, validations
 
 HEALED = (*BATCHES, "oom")  # what is learned afterwards is not what the unbroken run learned
 IN_THE_DATA = ("spike",)  # so that a replay reads it too

@@ -12,13 +12,13 @@ from holdfast.base.faults import Diverged, Fault, RecipeFault, Stopped
 from holdfast.disk import fileops, injection
 from holdfast.journal.journal import Journal
 from holdfast.stages import corpus, evaluate, export, pretrain, report, sft, tokenizer, tokens
-from holdfast.stages.choice import AS_IT_IS, Wish
 from holdfast.stages.deadline import seconds_left
 from holdfast.stages.made import made
 from holdfast.stages.planning.checks import require_ready
 from holdfast.stages.ranks import follow, together
 from holdfast.stages.recipe import Recipe, Resolved, resolve
-from holdfast.stages.review import Start, has_work, require_run, review
+from holdfast.stages.resuming.choice import AS_IT_IS, Wish
+from holdfast.stages.resuming.review import Start, has_work, require_run, review
 from holdfast.stages.run import JOURNAL, RECIPE, Run, check_recipe, disk_fault, identity, locked, prepare
 from holdfast.stages.stage import Stage, Wanted, begin, end, is_done, make_room, read_record, wanted_of
 from holdfast.stages.watch import watchers

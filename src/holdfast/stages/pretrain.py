@@ -10,9 +10,9 @@ from torch import nn
 from holdfast.base.faults import Fault, RecipeFault
 from holdfast.model.config import Config, config_to_dict
 from holdfast.stages import assemble
-from holdfast.stages.changes import other_model, words
-from holdfast.stages.choice import located, weights_fingerprint
 from holdfast.stages.recipe import Recipe, identity
+from holdfast.stages.resuming.changes import other_model, words
+from holdfast.stages.resuming.choice import located, weights_fingerprint
 from holdfast.stages.run import Run
 from holdfast.stages.stage import Stage
 from holdfast.stages.training import CHECKPOINTS, Lesson, learn

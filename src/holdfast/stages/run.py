@@ -24,8 +24,8 @@ from holdfast.disk import fileops, parts
 from holdfast.disk.files import fingerprint, write_text
 from holdfast.journal.journal import Journal
 from holdfast.journal.sinks import Fanout
-from holdfast.stages.choice import Choice
 from holdfast.stages.recipe import Recipe, Resolved, dump
+from holdfast.stages.resuming.choice import Choice
 from holdfast.train.signals import StopFlag
 from holdfast.train.sync import Alone, Gang
 

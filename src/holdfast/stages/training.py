@@ -21,13 +21,13 @@ from holdfast.model.count import parameters
 from holdfast.model.recompute import set_recompute
 from holdfast.optim.schedule import multiplier
 from holdfast.stages import assemble
-from holdfast.stages.healing import go_back
 from holdfast.stages.horizon import Horizon, budget_steps, fixed_steps, settle
 from holdfast.stages.lookout import looked_after
 from holdfast.stages.looks import Looks
 from holdfast.stages.ranks import start_alike
 from holdfast.stages.recipe import Recipe
-from holdfast.stages.resuming import resume
+from holdfast.stages.resuming.healing import go_back
+from holdfast.stages.resuming.origin import resume
 from holdfast.stages.run import Run
 from holdfast.stages.stage import TRAINED, read_record
 from holdfast.tokenizer.codec import Tokenizer

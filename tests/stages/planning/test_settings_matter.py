@@ -97,6 +97,8 @@ SAY_NOTHING = {
     "tokenizer.pattern",
     "tokenizer.train_bytes",
     "tokens.shard_tokens",
+    "tokens.cache",  # what is there already is told by the run itself
+    "tokens.cache_gb",
     "model.rope_theta",
     "model.dropout",
     "pretrain.init_from",  # a check of its own, in test_checks

@@ -26,11 +26,11 @@ from holdfast.journal.metrics import words_for_bytes, words_for_seconds
 from holdfast.model.config import Config, config_from_dict, config_to_dict
 from holdfast.publish.parity import require_transformers
 from holdfast.stages import assemble
-from holdfast.stages.changes import other_model, words
-from holdfast.stages.choice import located
 from holdfast.stages.deadline import TOO_SHORT, seconds_left
 from holdfast.stages.planning import forecast
 from holdfast.stages.recipe import Recipe
+from holdfast.stages.resuming.changes import other_model, words
+from holdfast.stages.resuming.choice import located
 from holdfast.stages.run import IDENTITY, refuse_foreign
 from holdfast.stages.stage import TRAINED, read_record
 from holdfast.text.corpus import read_conversations

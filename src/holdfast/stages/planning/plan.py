@@ -22,7 +22,6 @@ from holdfast.infer.engine import Limits
 from holdfast.journal.metrics import resident_bytes, words_for_seconds
 from holdfast.model.config import Config
 from holdfast.model.count import parameters
-from holdfast.stages.choice import AS_IT_IS
 from holdfast.stages.horizon import FEWEST_STEPS, budget_steps
 from holdfast.stages.pipeline import STAGES
 from holdfast.stages.planning import forecast
@@ -31,7 +30,8 @@ from holdfast.stages.planning.probe import Trial, try_out, warm_up
 from holdfast.stages.planning.survey import survey
 from holdfast.stages.recipe import Recipe, Resolved
 from holdfast.stages.report import JSON as REPORT
-from holdfast.stages.review import review
+from holdfast.stages.resuming.choice import AS_IT_IS
+from holdfast.stages.resuming.review import review
 from holdfast.stages.run import IDENTITY, holder
 from holdfast.stages.training import WORTHWHILE_EPOCHS
 from holdfast.train import precision

@@ -8,8 +8,8 @@ from typing import Any
 from holdfast.base.faults import Fault, RecipeFault
 from holdfast.disk.files import fingerprint
 from holdfast.journal.journal import lineage, read
-from holdfast.stages.changes import NOT_RECORDED, Change, between, differing, other_model, words
-from holdfast.stages.choice import Choice, too_short
+from holdfast.stages.resuming.changes import NOT_RECORDED, Change, between, differing, other_model, words
+from holdfast.stages.resuming.choice import Choice, too_short
 from holdfast.stages.run import JOURNAL, Run
 from holdfast.stages.stage import Wanted, read_record
 from holdfast.train.state import RunState

@@ -14,7 +14,7 @@ from holdfast.base.faults import ExitCode, Fault, NoValidCheckpoint
 from holdfast.disk import fileops
 from holdfast.disk.files import read_json
 from holdfast.journal.journal import Problem, lineage, read
-from holdfast.stages.checkpoints import damage
+from holdfast.stages.inspection.checkpoints import damage
 from holdfast.stages.pipeline import STAGES
 from holdfast.stages.recipe import Recipe, resolve
 from holdfast.stages.run import IDENTITY, JOURNAL, RECIPE, check_recipe, holder, identity

@@ -21,11 +21,11 @@ from holdfast.journal.journal import lineage, read
 from holdfast.journal.sinks import Fanout
 from holdfast.journal.sinks.bars import Progress, progress_bar
 from holdfast.stages import assemble, pretrain, sft
-from holdfast.stages.choice import Choice, Wish, choose
 from holdfast.stages.horizon import stored
-from holdfast.stages.line import Line, Stretch, line_of
+from holdfast.stages.inspection.line import Line, Stretch, line_of
 from holdfast.stages.pipeline import reopen
-from holdfast.stages.resuming import differences, rebased
+from holdfast.stages.resuming.choice import Choice, Wish, choose
+from holdfast.stages.resuming.origin import differences, rebased
 from holdfast.stages.run import JOURNAL, Run, Silence
 from holdfast.stages.stage import TRAINED
 from holdfast.stages.training import Lesson, exactness, fresh_state, training_of

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from holdfast.base.faults import Fault, RecipeFault
-from holdfast.stages.changes import differing, flattened
-from holdfast.stages.choice import checkpoint_at
 from holdfast.stages.pipeline import reopen
+from holdfast.stages.resuming.changes import differing, flattened
+from holdfast.stages.resuming.choice import checkpoint_at
 from holdfast.stages.run import disk_fault, locked
 from holdfast.stages.stage import TRAINED
 from holdfast.stages.training import policy

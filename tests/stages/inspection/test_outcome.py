@@ -12,7 +12,7 @@ import torch
 from holdfast.disk.files import write_json
 from holdfast.journal.alarms import Alarm
 from holdfast.journal.journal import Journal
-from holdfast.stages.outcome import is_finite, led_to, slowest_step, validations
+from holdfast.stages.inspection.outcome import is_finite, led_to, slowest_step, validations
 from holdfast.vault.store import Vault
 
 

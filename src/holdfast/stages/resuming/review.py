@@ -13,9 +13,17 @@ from typing import Any, Literal
 
 from holdfast.base.faults import Fault, RecipeFault
 from holdfast.disk import fileops
-from holdfast.stages.changes import NOT_RECORDED, Change, between, free_between, only_trajectory, result_of, words
-from holdfast.stages.choice import Choice, Wish, choose, too_short
 from holdfast.stages.recipe import Recipe, resolve
+from holdfast.stages.resuming.changes import (
+    NOT_RECORDED,
+    Change,
+    between,
+    free_between,
+    only_trajectory,
+    result_of,
+    words,
+)
+from holdfast.stages.resuming.choice import Choice, Wish, choose, too_short
 from holdfast.stages.run import IDENTITY, RECIPE
 from holdfast.stages.stage import (
     SUPERSEDED,

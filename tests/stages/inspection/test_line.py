@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from holdfast.stages.changes import Change
-from holdfast.stages.line import Line, line_of
+from holdfast.stages.inspection.line import Line, line_of
 from holdfast.stages.recipe import Recipe, resolve
-from holdfast.stages.resuming import rebased
+from holdfast.stages.resuming.changes import Change
+from holdfast.stages.resuming.origin import rebased
 from holdfast.vault.store import Checkpoint, Vault
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from holdfast.stages import corpus, evaluate, pretrain, sft, tokens
-from holdfast.stages.changes import Change, between, free_between, only_trajectory, words
 from holdfast.stages.recipe import Recipe, resolve
+from holdfast.stages.resuming.changes import Change, between, free_between, only_trajectory, words
 from holdfast.stages.stage import Stage, Wanted, wanted_of
 
 INPUTS = {"tokenizer": "1" * 32, "tokens": "2" * 32, "pretrain": "3" * 32}

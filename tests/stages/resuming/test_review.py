@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from holdfast.base.faults import RecipeFault
-from holdfast.stages.choice import Wish
 from holdfast.stages.recipe import Recipe
-from holdfast.stages.review import Start, review
+from holdfast.stages.resuming.choice import Wish
+from holdfast.stages.resuming.review import Start, review
 from holdfast.stages.stage import Stage, begin, end, wanted_of
 from holdfast.train.settings import TrainSettings
 from holdfast.vault.store import Vault

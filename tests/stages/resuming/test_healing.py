@@ -13,8 +13,8 @@ from holdfast.disk import fileops
 from holdfast.disk.injection import Injected
 from holdfast.journal.journal import Journal, lineage, read
 from holdfast.journal.sinks import Fanout
-from holdfast.stages.healing import WENT_BACK, go_back
 from holdfast.stages.recipe import resolve
+from holdfast.stages.resuming.healing import WENT_BACK, go_back
 from holdfast.stages.run import Run
 from holdfast.train.loop import Back, train
 from holdfast.train.sabotage import Sabotage

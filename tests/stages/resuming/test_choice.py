@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from holdfast.base.faults import Fault, RecipeFault
-from holdfast.stages.choice import Choice, Wish, choose, located, split
+from holdfast.stages.resuming.choice import Choice, Wish, choose, located, split
 from holdfast.vault.store import Checkpoint, Policy, Vault
 
 STAGES = ("pretrain", "sft")
