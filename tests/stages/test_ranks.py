@@ -142,7 +142,7 @@ def test_what_the_first_rank_refuses_ends_all_of_them(ranks: Ranks, tmp_path: Pa
 
 def test_ranks_on_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(assemble, "cores", lambda: 8)
     for name, value in {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}.items():
         monkeypatch.setenv(name, value)
     found = {}
@@ -171,3 +171,16 @@ def test_a_rank_that_hangs_is_found_out_and_all_of_them_say_where_they_were(rank
     assert "in all_reduce" in waiting
     assert "train/sabotage.py" in stuck
     assert [code for code, _ in ranks.run(run_dir)] == [ExitCode.DONE, ExitCode.DONE]
+
+
+def test_a_container_with_fewer_cores_than_its_machine_gets_fewer_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    try:
+        for here, expected in ((2, 2), (3, 3), (64, 4)):
+            torch.set_num_threads(4)
+            monkeypatch.setattr(assemble, "cores", lambda allowed=here: allowed)
+            assemble.settle_machine(resolve("demo").recipe)
+            assert torch.get_num_threads() == expected
+    finally:
+        torch.set_num_threads(before)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
+from holdfast.journal.container import memory
 
 EVERY_SECONDS = 5.0
 
@@ -28,8 +28,8 @@ class Gauges:
         now = time.monotonic()
         if now - self._read_at >= EVERY_SECONDS:
             self._read_at = now
-            memory = psutil.virtual_memory()
-            shares = [1 - memory.available / memory.total, *([] if self._gpu is None else [self._gpu()])]
+            machine = memory()
+            shares = [1 - machine.available / machine.total, *([] if self._gpu is None else [self._gpu()])]
             self._memory = max(shares)
             self._disk_free = shutil.disk_usage(self._place).free
         return self._memory, self._disk_free

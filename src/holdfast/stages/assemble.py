@@ -12,6 +12,7 @@ from holdfast.base.faults import RecipeFault
 from holdfast.base.ranks import place
 from holdfast.feed.feed import Feed
 from holdfast.feed.shards import Shards
+from holdfast.journal.container import cores
 from holdfast.model.build import build, initialise
 from holdfast.model.config import Config
 from holdfast.model.sizes import size_config
@@ -38,10 +39,14 @@ def settle_machine(recipe: Recipe) -> torch.device:
 
 
 def _share_of_cores() -> int | None:
-    """Threads for each of several processes on this machine; None leaves it to torch: OMP_NUM_THREADS, or all cores."""
+    """Threads for each process on this machine, where torch would take more than there are for it; None leaves it to
+    torch: OMP_NUM_THREADS, or all cores of the machine."""
     here = place().local_world_size
+    if here == 1:
+        unasked = "OMP_NUM_THREADS" not in os.environ
+        return cores() if unasked and cores() < torch.get_num_threads() else None
     chosen = os.environ.get("OMP_NUM_THREADS", "1") != "1"  # 1 is what torchrun sets where nobody chose
-    return None if here == 1 or chosen else max(1, (os.cpu_count() or 1) // here)
+    return None if chosen else max(1, cores() // here)
 
 
 def model_config(settings: ModelSettings, vocab_size: int) -> Config:

@@ -14,11 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor
 
 from holdfast.base.faults import DiskFault
+from holdfast.journal.container import memory
 from holdfast.train.memory import out_of_memory, release
 from holdfast.train.sabotage import Sabotage
 from holdfast.train.state import RunState
@@ -284,4 +284,4 @@ class Saves:
 
 def _memory_allows(state: RunState) -> bool:
     size = sum(tensor.nbytes for named in state.tensors().values() for tensor in named.values())
-    return bool(psutil.virtual_memory().available > SPARE_MEMORY * size)
+    return memory().available > SPARE_MEMORY * size

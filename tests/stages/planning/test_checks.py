@@ -105,8 +105,8 @@ def test_a_device_and_a_number_format_that_are_not_here(
 
 
 def test_memory_that_does_not_suffice(tmp_path: Path, texts: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = namedtuple("free", "available")
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: free(10_000_000))
+    free = namedtuple("free", ("total", "available"))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free(10**9, 10_000_000))
     (what,) = problems(tmp_path / "run", texts)
     assert what.startswith("training takes ")
 

@@ -16,12 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import psutil
 import torch
 
 from holdfast.base.faults import Fault, NotReady
 from holdfast.base.records import Conversation
 from holdfast.disk.files import read_json
+from holdfast.journal.container import memory
 from holdfast.journal.metrics import words_for_bytes, words_for_seconds
 from holdfast.model.config import Config, config_from_dict, config_to_dict
 from holdfast.publish.parity import require_transformers
@@ -262,7 +262,7 @@ def free_memory(device: torch.device) -> int:
     """Bytes that this process can still get."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return memory().available
 
 
 def _disk(case: Case) -> Iterator[Problem]:
