@@ -15,14 +15,14 @@ from typing import IO, Any
 
 from holdfast.base.faults import DataFault
 from holdfast.base.records import Document
-from holdfast.text import archive
-from holdfast.text.compression import TYPICAL_GROWTH, Metered, unpacked
-from holdfast.text.encoding import decode, is_wide, sound
-from holdfast.text.extract import declared_encoding, page_text
+from holdfast.text.read import archive
+from holdfast.text.read.compression import TYPICAL_GROWTH, Metered, unpacked
+from holdfast.text.read.encoding import decode, is_wide, sound
+from holdfast.text.read.html import declared_encoding, page_text
 from holdfast.text.locate import InputFile, files_fingerprint, find_inputs
 from holdfast.text.meter import Meter
 from holdfast.text.rejection import Rejected, Unreadable, preview
-from holdfast.text.rows import plain_fields, rows
+from holdfast.text.read.rows import plain_fields, rows
 from holdfast.text.settings import CorpusSettings
 
 PIECE_BYTES = 8 << 20  # a longer text becomes several documents, cut between paragraphs; no novel is that long

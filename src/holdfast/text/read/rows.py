@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from holdfast.text.encoding import decode, is_wide, sound
+from holdfast.text.read.encoding import decode, is_wide, sound
 from holdfast.text.rejection import Unreadable
 
 LONGEST_LINE_BYTES = 64 << 20
