@@ -6,8 +6,8 @@ import json
 import pytest
 
 from holdfast.text.read import rows as module
-from holdfast.text.rejection import Unreadable
 from holdfast.text.read.rows import plain_fields, rows
+from holdfast.text.rejection import Unreadable
 
 
 def read(data: bytes) -> list[tuple[int, object]]:

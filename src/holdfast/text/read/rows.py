@@ -7,8 +7,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+from holdfast.base.records import Document
 from holdfast.text.read.encoding import decode, is_wide, sound
-from holdfast.text.rejection import Unreadable
+from holdfast.text.read.place import Found, Place
+from holdfast.text.rejection import Rejected, Unreadable, preview
 
 LONGEST_LINE_BYTES = 64 << 20
 LONGEST_FIELD_CHARACTERS = 500
@@ -30,6 +32,25 @@ def rows(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]
                 line = stream.readline(LONGEST_LINE_BYTES)
         elif not line.isspace():
             yield number, _row(line, number)
+
+
+def documents(stream: IO[bytes], place: Place) -> Found:
+    """A document of each row."""
+    for number, row in rows(stream):
+        where = place.below(str(number))
+        if isinstance(row, Unreadable):
+            yield row.rejected(where.id)
+        else:
+            yield row_document(row, where, f"line {number}")
+
+
+def row_document(row: Mapping[str, Any], place: Place, said: str) -> Document | Rejected:
+    """The text of a row with what its other fields say; `said`: which row it is, for the reason of a rejection."""
+    text = row.get(place.field)
+    if not isinstance(text, str):
+        what = "no" if place.field not in row else "no text in"
+        return Rejected(place.id, f"{what} field {place.field!r}", said, preview(", ".join(map(str, row))))
+    return place.document(text, meta=plain_fields(row, place.field))
 
 
 def plain_fields(row: Mapping[str, Any], leave_out: str) -> dict[str, Any]:
