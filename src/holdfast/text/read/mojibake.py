@@ -13,14 +13,17 @@ import re
 # Each misreading as a table from characters to the bytes they were; Windows-1252 leaves five bytes to the controls.
 _WINDOWS = {ord(bytes([byte]).decode("cp1252", "ignore") or chr(byte)): byte for byte in range(0x80, 0x100)}
 _LATIN = {byte: byte for byte in range(0x80, 0x100)}
-_TRACES = ("Ã", "Â", "â\u20ac", "â\x80", "Å“", "Å’", "ï»¿")
+_FIRST = re.compile("[^\0-\x7f]{1,2}")
+_LEADS = "\xc2\xc3\xc5\xe2\xef"  # how the first byte of each usual character beyond ASCII shows
+_FOLLOWERS = frozenset(map(chr, (*range(0x80, 0xC0), *(sign for sign, byte in _WINDOWS.items() if byte < 0xC0))))
 # Letters and signs of Latin-1, the ligatures oe, the usual punctuation, the euro, the trade mark, a byte order mark.
 _UNUSUAL = re.compile("[^\0-\x7f\xa0-\xff\u0152\u0153\u2010-\u2044\u20ac\u2122\ufeff]")
 
 
 def mended(text: str) -> tuple[str, str]:
     """(text, what was undone); the second is empty, and the first as it was, unless the mistake is certain."""
-    if text.isascii() or not any(trace in text for trace in _TRACES):
+    first = None if text.isascii() else _FIRST.search(text)  # in nearly every text, this tells
+    if first is None or first[0][0] not in _LEADS or first[0][1:] not in _FOLLOWERS:
         return text, ""
     for name, bytes_of in (("cp1252", _WINDOWS), ("latin-1", _LATIN)):
         if (found := _undone(text, bytes_of)) is not None:

@@ -11,16 +11,20 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from holdfast.base.records import Document
 from holdfast.text.read import rows
 from holdfast.text.read.encoding import decode, sound
 from holdfast.text.read.html import page_text
 from holdfast.text.read.place import Found, Place, whole
-from holdfast.text.rejection import Rejected, Unreadable, preview
+from holdfast.text.rejection import Rejected, preview
 
-_HTML = re.compile(r"</?(?:p|br|b|i|em|strong|span|div|a|ul|ol|li|h\d|table|sup|sub)\b[^<>]*>|&(?:\w+|#\d+);")
+_HTML = re.compile(
+    r"</?(?:a|abbr|b|big|blockquote|br|center|cite|code|dd|div|dl|dt|em|font|h[1-6]|hr|i|img|li|ol|p|pre|q|s|small|span"
+    r"|strike|strong|sub|sup|table|tbody|td|th|thead|tr|tt|u|ul)\b[^<>]*>|&(?:amp|lt|gt|quot|nbsp|[mn]dash|#\d+);",
+    re.IGNORECASE,
+)
 
 
 def documents(stream: IO[bytes], place: Place) -> Found:
@@ -29,14 +33,7 @@ def documents(stream: IO[bytes], place: Place) -> Found:
         yield from rows.documents(stream, place)
         return
     text, encoding = decode(whole(stream))
-    try:
-        value = json.loads(text, strict=False)
-    except json.JSONDecodeError as error:
-        raise Unreadable("broken JSON", f"line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise Unreadable("broken JSON", "it is nested too deeply") from None
-    except ValueError as error:  # a whole number of thousands of digits
-        raise Unreadable("broken JSON", str(error)) from None
+    value = rows.parsed(text)
     if not isinstance(value, list):
         yield _document(value, place, encoding, "")
         return
@@ -70,13 +67,14 @@ def _texts(value: object, field: str) -> Iterator[str]:
     while waiting:
         name, here = waiting.pop()
         if isinstance(here, dict):
-            text = here.get(field)
-            if isinstance(text, str) and (text := _plain(text)):
-                yield f"{name}: {text}" if name else text
-            waiting += [(str(key), each) for key, each in reversed(here.items()) if key != field or text is None]
+            found = here.get(field)
+            for text in found if isinstance(found, list) else [found]:
+                if isinstance(text, str) and (text := _plain(text)):
+                    yield f"{name}: {text}" if name else text
+            waiting += [(str(key), each) for key, each in reversed(list(here.items()))]
         elif isinstance(here, list):
             waiting += [("", each) for each in reversed(here)]
 
 
-def _plain(text: Any) -> str:
+def _plain(text: str) -> str:
     return (page_text(text)[0] if _HTML.search(text) else text).strip()

@@ -14,6 +14,8 @@ from holdfast.text.rejection import Rejected, Unreadable, preview
 
 LONGEST_LINE_BYTES = 64 << 20
 LONGEST_FIELD_CHARACTERS = 500
+MOST_PARTS = 1_000_000  # objects and lists of one value: some hundred bytes of memory each, written in two characters
+HARMLESS_CHARACTERS = 1 << 20  # not counted: they have fewer
 
 
 def rows(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]:
@@ -60,18 +62,26 @@ def plain_fields(row: Mapping[str, Any], leave_out: str) -> dict[str, Any]:
     return {sound(key): _sound(value) for key, value in found.items() if key != leave_out and _is_plain(value)}
 
 
+def parsed(text: str) -> Any:
+    """The value that JSON stands for. Raises Unreadable for what is no JSON, or would fill the memory."""
+    if len(text) > HARMLESS_CHARACTERS and text.count("{") + text.count("[") > MOST_PARTS:
+        raise Unreadable("too many parts", f"more than {MOST_PARTS:,} objects and lists")
+    try:
+        return json.loads(text, strict=False)
+    except json.JSONDecodeError as error:
+        raise Unreadable("broken JSON", f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise Unreadable("broken JSON", "nested too deeply") from None
+    except ValueError as error:  # a whole number of thousands of digits
+        raise Unreadable("broken JSON", str(error)) from None
+
+
 def _row(line: bytes, number: int) -> dict[str, Any] | Unreadable:
     try:
         text, _ = decode(line)
-        value = json.loads(text, strict=False)
+        value = parsed(text)
     except Unreadable as error:
-        return Unreadable(error.reason, f"line {number}, {error.detail}")
-    except json.JSONDecodeError as error:
-        return Unreadable("broken JSON", f"line {number}, column {error.colno}: {error.msg}")
-    except RecursionError:
-        return Unreadable("broken JSON", f"line {number} is nested too deeply")
-    except ValueError as error:  # a whole number of thousands of digits
-        return Unreadable("broken JSON", f"line {number}: {error}")
+        return Unreadable(error.reason, f"line {number}, {error.detail.removeprefix('line 1, ')}")
     if not isinstance(value, dict):
         return Unreadable("row is no JSON object", f"line {number}")
     return value

@@ -11,6 +11,8 @@ from holdfast.text.read.place import Found, Place
 from holdfast.text.read.rows import LONGEST_LINE_BYTES, row_document
 from holdfast.text.rejection import Rejected, Unreadable, preview
 
+LONGEST_FIELD_CHARACTERS = 8 << 20  # where a quote never closes, the rest of the table would be one field
+
 
 def commas(stream: IO[bytes], place: Place) -> Found:
     """A document of each row of a .csv file."""
@@ -23,7 +25,7 @@ def tabs(stream: IO[bytes], place: Place) -> Found:
 
 
 def _documents(stream: IO[bytes], place: Place, separator: str) -> Found:
-    csv.field_size_limit(LONGEST_LINE_BYTES)  # of the whole process, and a text is longer than what it allows
+    csv.field_size_limit(LONGEST_FIELD_CHARACTERS)  # of the whole process, and a text is longer than what it allows
     table = csv.reader(_lines(stream), delimiter=separator)
     try:
         columns = next(table, [])

@@ -17,6 +17,7 @@ from holdfast.text.rejection import Unreadable
 
 Element = Any  # of lxml, which has no types
 
+MOST_TAGS = 2_000_000  # an element of four bytes takes two hundred in memory
 LONGEST_ENTITY = 8  # characters; a name of three bytes can not grow much
 _DECLARATION = re.compile(r"\s*<\?xml\b[^>]*\?>")
 _ENCODING = re.compile(rb"<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)")
@@ -53,6 +54,8 @@ def parse(data: bytes, place: Place) -> tuple[Element, Entities, str]:
         from lxml import etree
     except ImportError:
         raise missing("lxml", place) from None
+    if data.count(b"<") > MOST_TAGS:
+        raise Unreadable("too many parts", f"more than {MOST_TAGS:,} tags")
     declared = _ENCODING.search(data[:200])
     text, encoding = decode(data, declared[1].decode("ascii") if declared else None)
     text = _DECLARATION.sub("", text, count=1)  # it speaks of bytes that are characters by now
