@@ -53,11 +53,6 @@ def _character(element: Element) -> tuple[str, int]:
     return (text, 0) if text else ("•", 1)
 
 
-def _line_break(element: Element) -> tuple[str, int]:
-    """The Old Bailey's `lb`: where a word was broken, or where there is a space anyway."""
-    return "", 0
-
-
 TEI = Dialect(
     dropped=HEADERS | names("note fw figdesc reg corr expan del interp interpgrp join index xptr ptr notatedmusic"),
     counted=names("note"),
@@ -74,8 +69,7 @@ TEI = Dialect(
 )
 OLD_BAILEY = replace(
     TEI,
-    breaks=frozenset(),
-    stand_ins=(*TEI.stand_ins, ("lb", _line_break)),
+    dropped=TEI.dropped | {"lb"},  # it stands inside words, or beside a space
     # the files are indented in the middle of sentences: no space of the text has a line end in it and a comma behind
     glue=re.compile(r"(?<!\s)(?=[^\S\n]*+\n)\s++(?=[,.;:?!)]|['’]s\b)"),
 )

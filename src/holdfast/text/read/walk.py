@@ -81,7 +81,8 @@ class _Walk:
             flow.words(shown)
             self.counts["illegible"] += lost
         elif name in dialect.breaks:
-            flow.end_line()
+            if element.get("break") != "no":  # TEI's way to say that it is inside a word
+                flow.end_line()
         else:
             end = self._edges(name)
             if end is not None and name not in dialect.labels:
