@@ -72,3 +72,30 @@ def test_any_bytes_give_text_or_a_reason(data: bytes) -> None:
 def test_names_and_texts_can_be_written() -> None:
     assert printable(os.fsdecode(b"bad\xff.txt")).encode("utf-8") == b"bad\\udcff.txt"
     assert sound("a\ud800b") == "a\ufffdb"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_text_without_a_mark_is_read_where_it_can_be_nothing_else(encoding: str) -> None:
+    assert decode(FRENCH.encode(encoding)) == (FRENCH, encoding)
+    long = FRENCH * 200
+    assert decode(long.encode(encoding)) == (long, encoding)
+    ships = "Ships 🚢 and more ships.\n" * 4000  # a pair of surrogates at the end of what is looked at
+    assert decode(ships.encode(encoding)) == (ships, encoding)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "short".encode("utf-16-le"),
+        "Съешь ещё этих мягких булок".encode("utf-16-le"),
+        "with a control \x01 in it, and more".encode("utf-16-le"),
+        "not assigned \u0378, and more".encode("utf-16-le"),
+        "odd number of bytes".encode("utf-16-le")[:-1],
+        bytes(range(1, 100)) * 3 + b"\0" * 300,
+        b"text and text and text" + b"\0" * 22,
+        b"\0" * 64,
+    ],
+)
+def test_wide_text_without_a_mark_that_could_be_something_else_is_refused(data: bytes) -> None:
+    with pytest.raises(Unreadable):
+        decode(data)

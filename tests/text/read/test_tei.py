@@ -143,6 +143,11 @@ def test_p5(document: Callable[..., Document]) -> None:
     }
 
 
+def test_an_editor_is_heard_where_nobody_else_speaks(document: Callable[..., Document]) -> None:
+    markup = "<TEI.2><text><p>the <corr sic='teh'>one</corr> and <choice><abbr>yᵉ</abbr><expan>the</expan></choice></p>"
+    assert document("a.xml", markup + "</text></TEI.2>").text == "the one and yᵉ"
+
+
 def test_a_break_inside_a_word_is_none(document: Callable[..., Document]) -> None:
     assert "the fog had lifted." in document("a.xml", P5).text
 

@@ -53,8 +53,13 @@ def _character(element: Element) -> tuple[str, int]:
     return (text, 0) if text else ("•", 1)
 
 
+def _modern(element: Element) -> tuple[str, int] | None:
+    """An editor's reading: left out where the printed one stands beside it in a `choice`, else all there is."""
+    return ("", 0) if name_of(element.getparent()) == "choice" else None
+
+
 TEI = Dialect(
-    dropped=HEADERS | names("note fw figdesc reg corr expan del interp interpgrp join index xptr ptr notatedmusic"),
+    dropped=HEADERS | names("note fw figdesc del interp interpgrp join index xptr ptr notatedmusic"),
     counted=names("note"),
     paragraphs=names(
         "text group front body back div div0 div1 div2 div3 div4 div5 div6 div7 p ab head lg sp stage list table "
@@ -65,7 +70,7 @@ TEI = Dialect(
     breaks=names("lb"),
     labels=names("speaker"),
     cells=names("cell"),
-    stand_ins=(("gap", _gap), ("g", _character)),
+    stand_ins=(("gap", _gap), ("g", _character), *((name, _modern) for name in ("reg", "corr", "expan"))),
 )
 OLD_BAILEY = replace(
     TEI,

@@ -18,7 +18,7 @@ class Dialect:
     dropped:    no text of the work; those in `counted` are told how often.
     paragraphs: blocks of their own. lines: begin a line and end it. breaks: empty, end a line.
     labels:     lines that stay with the paragraph behind them. cells: one space apart.
-    stand_ins:  elements that something else is written for: (text, how many characters of the work are lost).
+    stand_ins:  elements that something else may be written for: (text, how many characters of the work are lost).
     """
 
     dropped: frozenset[str] = frozenset()
@@ -28,7 +28,7 @@ class Dialect:
     breaks: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
     cells: frozenset[str] = frozenset()
-    stand_ins: tuple[tuple[str, Callable[[Element], tuple[str, int]]], ...] = ()
+    stand_ins: tuple[tuple[str, Callable[[Element], tuple[str, int] | None]], ...] = ()
     glue: re.Pattern[str] | None = None
 
 
@@ -76,10 +76,9 @@ class _Walk:
         if name in dialect.dropped:
             if name in dialect.counted:
                 self.counts[name] += 1
-        elif name in self.stand_ins:
-            shown, lost = self.stand_ins[name](element)
-            flow.words(shown)
-            self.counts["illegible"] += lost
+        elif name in self.stand_ins and (instead := self.stand_ins[name](element)) is not None:
+            flow.words(instead[0])
+            self.counts["illegible"] += instead[1]
         elif name in dialect.breaks:
             if element.get("break") != "no":  # TEI's way to say that it is inside a word
                 flow.end_line()
