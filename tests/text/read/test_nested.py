@@ -15,7 +15,7 @@ COUNTRY = {
     "name": "Harbourland",
     "Introduction": {"Background": {"text": "<p>Founded by <em>sailors</em> &amp; clerks.</p><p>Then ships.</p>"}},
     "Geography": {
-        "Area": {"total": {"text": "12 sq km"}, "land": {"text": "  "}},
+        "Area": {"total": {"text": "12&nbsp;sq km &mdash;\nAT&T &c;"}, "land": {"text": "  "}},
         "Ports": [{"text": "a < b"}, {"text": "Two"}],
     },
     "text": {"note": {"text": ["first", "second", 3]}},
@@ -25,7 +25,7 @@ COUNTRY = {
 def test_every_text_of_a_nested_file_with_the_name_of_what_it_is_in(document: Callable[..., Document]) -> None:
     found = document("a.json", json.dumps(COUNTRY))
     assert found.text == (
-        "Background: Founded by sailors & clerks.\n\nThen ships.\n\ntotal: 12 sq km\n\na < b\n\nTwo\n\n"
+        "Background: Founded by sailors & clerks.\n\nThen ships.\n\ntotal: 12\xa0sq km —\nAT&T &c;\n\na < b\n\nTwo\n\n"
         "note: first\n\nnote: second"
     )
     assert dict(found.meta) == {"name": "Harbourland", "path": "a.json"}

@@ -60,6 +60,13 @@ def test_an_encrypted_member_is_told(read: Read) -> None:
     assert isinstance(second, Document)
 
 
+def test_a_member_without_a_name_is_told(read: Read) -> None:
+    data = packed(("a", b"x")).replace(b"a", b"/")  # what is left of it when it is taken for an absolute path
+    assert not [each for each in read("a.zip", data) if isinstance(each, Document)]
+    data = bytearray(packed(("\0b.txt", b"x"), ("z.txt", b"Good.")))
+    assert [each.id for each in read("a.zip", bytes(data))][-1] == "a.zip:z.txt"
+
+
 def test_overlapping_members_are_not_read_twice(read: Read) -> None:
     data = bytearray(packed(("a.txt", b"One."), ("b.txt", b"Two."), how=zipfile.ZIP_STORED))
     second = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import unicodedata
 
@@ -59,7 +60,7 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
         return data.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError as error:
         at_end = error.reason == "unexpected end of data"
-    if declared is not None and _DECLARED.fullmatch(declared) and not _LATIN.fullmatch(declared):
+    if declared is not None and _is_believed(declared):
         return _strict(data, declared)
     return _damaged(data, at_end) or _western(data)
 
@@ -100,6 +101,15 @@ def sound(text: str) -> str:
 def printable(name: str) -> str:
     """A file name that can be written anywhere; bytes that are not UTF-8 show as escapes."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is_believed(declared: str) -> bool:
+    if not _DECLARED.fullmatch(declared) or _LATIN.fullmatch(declared):
+        return False
+    try:
+        return bool(codecs.lookup(declared))
+    except LookupError:  # there is no ISO-8859-12
+        return False
 
 
 def _strict(data: bytes, encoding: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ of what it is in ("Background: ..."); HTML in such a text is read as HTML. One w
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -20,11 +21,12 @@ from holdfast.text.read.html import page_text
 from holdfast.text.read.place import Found, Place, whole
 from holdfast.text.rejection import Rejected, preview
 
-_HTML = re.compile(
+_TAG = re.compile(
     r"</?(?:a|abbr|b|big|blockquote|br|center|cite|code|dd|div|dl|dt|em|font|h[1-6]|hr|i|img|li|ol|p|pre|q|s|small|span"
-    r"|strike|strong|sub|sup|table|tbody|td|th|thead|tr|tt|u|ul)\b[^<>]*>|&(?:amp|lt|gt|quot|nbsp|[mn]dash|#\d+);",
+    r"|strike|strong|sub|sup|table|tbody|td|th|thead|tr|tt|u|ul)\b[^<>]*>",
     re.IGNORECASE,
 )
+_ENTITY = re.compile(r"&(?:\w{2,32}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});")
 
 
 def documents(stream: IO[bytes], place: Place) -> Found:
@@ -77,4 +79,6 @@ def _texts(value: object, field: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    return (page_text(text)[0] if _HTML.search(text) else text).strip()
+    if _TAG.search(text):
+        return page_text(text)[0].strip()
+    return _ENTITY.sub(lambda match: html.unescape(match[0]), text).strip()

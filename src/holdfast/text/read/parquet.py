@@ -32,7 +32,7 @@ def documents(stream: IO[bytes], place: Place) -> Found:
                 for row in batch.to_pylist():
                     done += 1
                     yield row_document(row, place.below(str(done)), f"row {done}")
-    except (ArrowException, EOFError, OSError) as error:
+    except (ArrowException, ArithmeticError, EOFError, LookupError, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's; the library's own have no number
             raise
         raise Unreadable("damaged parquet file", str(error).partition("\n")[0]) from None

@@ -49,7 +49,7 @@ def members(stream: Readable) -> Iterator[tuple[str, Readable] | Rejected]:
     with opened(cast("IO[bytes]", stream)) as archive:
         for member in archive.infolist():
             name = printable(member.filename)
-            if member.is_dir():
+            if name.endswith("/"):
                 continue
             if member.flag_bits & _ENCRYPTED:
                 yield Rejected(name, "encrypted")
