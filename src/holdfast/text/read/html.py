@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
+from holdfast.text.read import gutenberg
 from holdfast.text.read.encoding import decode
 from holdfast.text.read.flow import Flow
 from holdfast.text.read.place import Found, Place, whole
@@ -38,7 +39,7 @@ def page(stream: IO[bytes], place: Place) -> Found:
     data = whole(stream)
     markup, encoding = decode(data, declared_encoding(data))
     text, title = page_text(markup)
-    yield place.document(text, encoding, {"title": title} if title else {})
+    yield place.document(text, encoding, {**gutenberg.facts(text), **({"title": title} if title else {})})
 
 
 def declared_encoding(data: bytes) -> str | None:

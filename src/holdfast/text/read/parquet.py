@@ -19,7 +19,7 @@ def documents(stream: IO[bytes], place: Place) -> Found:
     try:
         from pyarrow import ArrowException, parquet, types
     except ImportError:
-        raise missing("pyarrow", place) from None
+        raise missing("pyarrow", place.name) from None
     try:
         with parquet.ParquetFile(seekable(stream)) as table:
             schema = table.schema_arrow

@@ -25,7 +25,7 @@ def document(stream: IO[bytes], place: Place) -> Found:
         from pypdf import PdfReader
         from pypdf.errors import PyPdfError
     except ImportError:
-        raise missing("pypdf", place) from None
+        raise missing("pypdf", place.name) from None
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it mends is no news
     try:
         reader = PdfReader(seekable(stream))

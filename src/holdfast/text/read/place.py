@@ -61,6 +61,6 @@ def seekable(stream: IO[bytes]) -> IO[bytes]:
     return stream if stream.seekable() else io.BytesIO(whole(stream))
 
 
-def missing(library: str, place: Place) -> DataFault:
+def missing(library: str, name: str) -> DataFault:
     """The fault of a file that needs a library of the extra `data`."""
-    return DataFault(f"{place.name} needs the library {library}", "pip install 'holdfast[data]'")
+    return DataFault(f"{name} needs the library {library}", "pip install 'holdfast[data]'")

@@ -6,6 +6,7 @@ import itertools
 from typing import IO
 
 from holdfast.base.records import Document
+from holdfast.text.read import gutenberg
 from holdfast.text.read.encoding import decode, is_wide
 from holdfast.text.read.place import Found, Place, whole
 
@@ -31,7 +32,7 @@ def text(stream: IO[bytes], place: Place) -> Found:
 
 def _decoded(data: bytes, place: Place) -> Document:
     text, encoding = decode(data)
-    return place.document(text, encoding)
+    return place.document(text, encoding, gutenberg.facts(text))
 
 
 def _cut(data: bytes) -> int:

@@ -53,7 +53,7 @@ def parse(data: bytes, place: Place) -> tuple[Element, Entities, str]:
     try:
         from lxml import etree
     except ImportError:
-        raise missing("lxml", place) from None
+        raise missing("lxml", place.name) from None
     if data.count(b"<") > MOST_TAGS:
         raise Unreadable("too many parts", f"more than {MOST_TAGS:,} tags")
     declared = _ENCODING.search(data[:200])

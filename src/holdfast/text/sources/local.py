@@ -6,14 +6,15 @@ archive as it streams by.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 
 from holdfast.text.locate import InputFile, files_fingerprint, find_inputs
 from holdfast.text.meter import Meter
 from holdfast.text.read.compression import TYPICAL_GROWTH, Metered
-from holdfast.text.read.formats import HEADER, kind_of, read
-from holdfast.text.read.place import Found, Place
+from holdfast.text.read.formats import HEADER, NEEDS, TEXT_PER_BYTE, VERSION, kind_of, read
+from holdfast.text.read.place import Found, Place, missing
 from holdfast.text.rejection import Rejected, Unreadable
 from holdfast.text.settings import CorpusSettings
 
@@ -26,6 +27,7 @@ def units(settings: CorpusSettings, seed: int, meter: Meter) -> Iterator[Found]:
     """
     assert settings.path is not None, "a checked recipe names a path for this source"
     inputs = find_inputs(settings.path)
+    _check_libraries(inputs.files)
     meter.total = inputs.bytes
     yield iter(inputs.rejected)
     headers = {_stem(file.name): file.path for file in inputs.files if file.name.endswith(HEADER)}
@@ -34,15 +36,24 @@ def units(settings: CorpusSettings, seed: int, meter: Meter) -> Iterator[Found]:
         yield _file(file, place, meter)
 
 
+def _check_libraries(files: Sequence[InputFile]) -> None:
+    """What is missing is told before hours of reading, not behind them."""
+    for file in files:
+        library = NEEDS.get(kind_of(file.name)[0])
+        if library is not None and find_spec(library) is None:
+            raise missing(library, file.name)
+
+
 def fingerprint(settings: CorpusSettings) -> str:
-    """What the named files hold right now."""
+    """What the named files hold right now, and how they are read."""
     assert settings.path is not None, "a checked recipe names a path for this source"
-    return files_fingerprint(find_inputs(settings.path).files)
+    return f"{VERSION}:{files_fingerprint(find_inputs(settings.path).files)}"
 
 
 def unpacked_bytes(file: InputFile) -> int:
-    """How much text a file holds, about, when it is packed."""
-    return int(file.bytes * TYPICAL_GROWTH.get(kind_of(file.name)[1], 1.0))
+    """How much text a file holds, about, when it is packed or more than text."""
+    kind, packing = kind_of(file.name)
+    return int(file.bytes * TYPICAL_GROWTH.get(packing, 1.0) * TEXT_PER_BYTE.get(kind, 1.0))
 
 
 def _stem(name: str) -> str:
