@@ -82,9 +82,16 @@ def test_locked_fonts_lock_no_text(document: Callable[..., Document]) -> None:
 
 
 def test_a_book_is_bounded_as_a_whole(reason: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LARGEST_WHOLE_BYTES", 2000)
-    assert reason("a.epub", book(**{"OEBPS/text/two.xhtml": "x" * 1990})).startswith("too large to be read whole")
+    monkeypatch.setattr(module, "LARGEST_WHOLE_BYTES", 4000)
+    assert reason("a.epub", book(**{"OEBPS/text/two.xhtml": "x" * 3990})).startswith("too large to be read whole")
     assert reason("a.epub", book(**{"OEBPS/text/two.xhtml": "x" * 9000})).startswith("too large to be read whole")
+
+
+@pytest.mark.timeout(20)
+def test_a_spine_that_names_one_page_for_ever_is_bounded(reason: Callable[..., str]) -> None:
+    spine = PACKAGE.replace("<spine>", "<spine>" + '<itemref idref="b"/>' * 200_000)
+    changed = {"OEBPS/book.opf": spine, "OEBPS/text/two.xhtml": ""}
+    assert reason("a.epub", book(**changed)).startswith("too large to be read whole")
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -1,7 +1,6 @@
 """XML that comes from anywhere: nothing is opened, nothing fetched, nothing grows."""
 
 import contextlib
-import time
 from pathlib import Path
 
 import pytest
@@ -75,25 +74,26 @@ def test_nothing_of_this_machine_is_read(tmp_path: Path) -> None:
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
 
 
+HOSTILE = {
+    "laughs": f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><a>&l11;</a>',
+    "laughs in an attribute": f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><a b="&l11;"/>',
+    "one entity often": f'<!DOCTYPE a [<!ENTITY x "{"x" * 50_000}">]><a>{"&x;" * 50_000}</a>',
+    "circle": '<!DOCTYPE a [<!ENTITY x "&y;"><!ENTITY y "&x;">]><a>&x;</a>',
+    "itself": '<!DOCTYPE a [<!ENTITY x "<b>&x;</b>">]><a>&x;</a>',
+    "elements": "<a>" + "<b/>" * 100_000 + "</a>",
+    "never closed": "<a>" * 100_000,
+    "deep": "<a>" * 3000 + "</a>" * 3000,
+    "spaces": " " * 1_000_000 + "<a/>",
+    "spaces inside": "<a>" + " " * 1_000_000 + "&" * 100_000 + "</a>",
+    "declarations": "<?xml " * 200_000,
+}
+
+
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize(
-    "markup",
-    [
-        f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><a>&l11;</a>',
-        f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><a b="&l11;"/>',
-        f'<!DOCTYPE a [<!ENTITY x "{"x" * 50_000}">]><a>{"&x;" * 50_000}</a>',
-        '<!DOCTYPE a [<!ENTITY x "&y;"><!ENTITY y "&x;">]><a>&x;</a>',
-        '<!DOCTYPE a [<!ENTITY x "<b>&x;</b>">]><a>&x;</a>',
-        "<a>" * 100_000,
-        "<a>" * 3000 + "</a>" * 3000,
-    ],
-    ids=["laughs", "laughs in an attribute", "quadratic", "circle", "elements", "unclosed", "deep"],
-)
-def test_nothing_grows_without_end(markup: str) -> None:
-    started = time.process_time()
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_nothing_grows_without_end(kind: str) -> None:
     with contextlib.suppress(Unreadable):
-        assert len(text(markup)) <= len(markup)
-    assert time.process_time() - started < 10
+        assert len(text(HOSTILE[kind])) <= len(HOSTILE[kind])
 
 
 def test_the_number_of_elements_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

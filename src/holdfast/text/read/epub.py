@@ -12,7 +12,7 @@ from typing import IO, Any
 from urllib.parse import unquote
 
 from holdfast.text.read.encoding import decode
-from holdfast.text.read.header import language_of, licence_of
+from holdfast.text.read.header import LONGEST_LICENCE, language_of, licence_of
 from holdfast.text.read.html import declared_encoding, page_text
 from holdfast.text.read.place import LARGEST_WHOLE_BYTES, Found, Place
 from holdfast.text.read.tree import Element, Entities, name_of, parse
@@ -20,6 +20,7 @@ from holdfast.text.read.walk import line_of
 from holdfast.text.read.zipped import member_bytes, opened
 from holdfast.text.rejection import Unreadable
 
+SMALLEST_PAGE = 1 << 10  # bytes that a page counts at least: a spine may name an empty one a million times
 _CONTAINER = "META-INF/container.xml"
 _RIGHTS = "META-INF/encryption.xml"
 
@@ -39,7 +40,7 @@ def document(stream: IO[bytes], place: Place) -> Found:
             if name in locked:
                 raise Unreadable("encrypted", name)
             data = member_bytes(archive, name, room)
-            room -= len(data)
+            room -= max(len(data), SMALLEST_PAGE)
             markup, _ = decode(data, declared_encoding(data))
             pages.append(page_text(markup)[0])
     text = "\n\n".join(filter(None, pages))
@@ -78,12 +79,14 @@ def _spine(package: Element, folder: str) -> Iterator[str]:
 def _said(package: Element, entities: Entities) -> dict[str, Any]:
     first: dict[str, str] = {}
     for each in package.iter("*"):
-        first.setdefault(name_of(each), line_of(each, entities))
+        name = name_of(each)
+        if name in ("title", "creator", "language", "rights") and name not in first:
+            first[name] = line_of(each, entities)
     rights = first.get("rights", "")
     found = {
         "title": first.get("title"),
         "author": first.get("creator"),
         "language": language_of(first.get("language", "")),
-        "licence": licence_of(rights) or rights[:200],
+        "licence": licence_of(rights) or rights[:LONGEST_LICENCE],
     }
     return {key: value for key, value in found.items() if value}

@@ -18,7 +18,7 @@ ARCHIVES = (".tar", ".zip")
 VERSION = 2  # one more whenever a reader gives other documents for the same bytes: corpora are built again
 HEADER = ".hdr"  # the Text Creation Partnership's header to a text of the same name
 
-NEEDS = {".parquet": "pyarrow", ".pdf": "pypdf", **dict.fromkeys((".xml", ".tei", ".cnxml", ".epub"), "lxml")}
+_NEEDS = {".parquet": "pyarrow", ".pdf": "pypdf", **dict.fromkeys((".xml", ".tei", ".cnxml", ".epub"), "lxml")}
 TEXT_PER_BYTE = {".xml": 0.6, ".zip": 2.8, ".epub": 2.2, ".pdf": 0.1}  # about; the rest is mostly text
 
 _SHORT = {".tgz": (".tar", ".gz"), ".txz": (".tar", ".xz"), ".tzst": (".tar", ".zst"), ".tbz2": (".tar", ".bz2")}
@@ -35,6 +35,11 @@ def kind_of(name: str) -> tuple[str, str]:
     if path.suffix in TYPICAL_GROWTH:
         return path.with_suffix("").suffix, path.suffix
     return path.suffix, ""
+
+
+def library_for(name: str) -> str | None:
+    """The library of the extra `data` that a file of this name needs."""
+    return _NEEDS.get(kind_of(name)[0])
 
 
 def read(name: str, packed: Metered, place: Place, named: bool = False) -> Found:

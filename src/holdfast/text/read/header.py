@@ -95,9 +95,9 @@ def _year(header: Element, source: Element | None, entities: Entities) -> int | 
 
 def _language(header: Element | None, root: Element) -> str:
     said = [] if header is None else [*_inside(header, "langusage"), *_inside(header, "language")]
-    texts = list(_inside(root, "text"))[:1]
+    text = next(_inside(root, "text"), root)
     codes = [each.get("ident") or each.get("ID") or each.get("id") for each in said]
-    codes += [each.get(_XML_LANG) or each.get("lang") or each.get("LANG") for each in (*texts, root)]
+    codes += [each.get(_XML_LANG) or each.get("lang") or each.get("LANG") for each in (text, root)]
     return next((known for code in codes if code and (known := language_of(str(code)))), "")
 
 

@@ -58,7 +58,8 @@ def parse(data: bytes, place: Place) -> tuple[Element, Entities, str]:
         raise Unreadable("too many parts", f"more than {MOST_TAGS:,} tags")
     declared = _ENCODING.search(data[:200])
     text, encoding = decode(data, declared[1].decode("ascii") if declared else None)
-    text = _DECLARATION.sub("", text, count=1)  # it speaks of bytes that are characters by now
+    if declaration := _DECLARATION.match(text):
+        text = text[declaration.end() :]  # it speaks of bytes that are characters by now
     try:
         root = etree.fromstring(text.encode("utf-8"), _parser(etree))
     except etree.XMLSyntaxError as error:

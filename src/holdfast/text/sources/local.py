@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from holdfast.text.locate import InputFile, files_fingerprint, find_inputs
 from holdfast.text.meter import Meter
 from holdfast.text.read.compression import TYPICAL_GROWTH, Metered
-from holdfast.text.read.formats import HEADER, NEEDS, TEXT_PER_BYTE, VERSION, kind_of, read
+from holdfast.text.read.formats import HEADER, TEXT_PER_BYTE, VERSION, kind_of, library_for, read
 from holdfast.text.read.place import Found, Place, missing
 from holdfast.text.rejection import Rejected, Unreadable
 from holdfast.text.settings import CorpusSettings
@@ -39,7 +39,7 @@ def units(settings: CorpusSettings, seed: int, meter: Meter) -> Iterator[Found]:
 def _check_libraries(files: Sequence[InputFile]) -> None:
     """What is missing is told before hours of reading, not behind them."""
     for file in files:
-        library = NEEDS.get(kind_of(file.name)[0])
+        library = library_for(file.name)
         if library is not None and find_spec(library) is None:
             raise missing(library, file.name)
 
