@@ -16,7 +16,8 @@ class CorpusSettings(Section):
     path: str | list[str] | None = Field(
         default=None,
         description="A folder, a file or a pattern such as texts/**/*.txt, or a list of these. Read are .txt, .md, "
-        ".html, .jsonl and .parquet, each also packed as .gz, .xz, .zst or .bz2, and .tar archives of them.",
+        ".html, .xml (TEI, CNXML, DjVu), .epub, .pdf with a text layer, .jsonl, .json, .csv and .parquet, each also "
+        "packed as .gz, .xz, .zst or .bz2, and .tar and .zip archives of them.",
     )
     generator: Literal["harbour"] | None = Field(
         default=None, description="Make the text instead of reading it; harbour: a small town by the sea."
@@ -25,7 +26,7 @@ class CorpusSettings(Section):
     text_field: str = Field(
         default="text",
         min_length=1,
-        description="The field of a .jsonl row, or the .parquet column, that holds the text.",
+        description="The field of a .jsonl or .json row, or the .csv or .parquet column, that holds the text.",
     )
     clean: list[StepName] = Field(
         default=list(SAFE),

@@ -14,7 +14,9 @@ import zstandard
 
 from holdfast.base.faults import DataFault
 from holdfast.base.records import Document
+from holdfast.text.locate import InputFile
 from holdfast.text.meter import Meter
+from holdfast.text.read import place, plain
 from holdfast.text.rejection import Rejected
 from holdfast.text.settings import CorpusSettings
 from holdfast.text.sources import local
@@ -86,6 +88,37 @@ def test_what_is_known_of_a_text_is_kept(tmp_path: Path) -> None:
     kept, _ = read(tmp_path)
     assert kept["a.jsonl:1"].meta == {"id": "B1", "title": "Ships", "author": "A", "year": 1850, "path": "a.jsonl"}
     assert kept["b.html"].meta == {"title": "Été", "encoding": "cp1252", "path": "b.html"}
+
+
+def test_a_header_beside_is_read_with_its_text(tmp_path: Path) -> None:
+    pytest.importorskip("lxml")
+    (tmp_path / "K1.000.xml").write_text("<ETS><TEXT LANG='eng'><P>A text.</P></TEXT></ETS>")
+    title = "<TITLESTMT><TITLE>A title</TITLE></TITLESTMT>"
+    (tmp_path / "K1.000.hdr").write_text(f"<HEADER><FILEDESC>{title}</FILEDESC></HEADER>")
+    (tmp_path / "K2.xml").write_text("<ETS><TEXT><P>Another.</P></TEXT></ETS>")
+    kept, rejected = read(tmp_path)
+    assert dict(kept["K1.000.xml"].meta) == {"title": "A title", "language": "en", "path": "K1.000.xml"}
+    assert "title" not in kept["K2.xml"].meta
+    assert list(rejected) == ["K1.000.hdr"]
+
+
+def test_a_library_that_is_missing_is_told_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").write_text("good")
+    (tmp_path / "z.xml.gz").write_bytes(b"")
+    monkeypatch.setitem(__import__("sys").modules, "lxml", None)
+    units = local.units(CorpusSettings(path=str(tmp_path)), 0, Meter(lambda done, total: None))
+    with pytest.raises(DataFault, match=r"z\.xml\.gz needs the library lxml"):
+        next(units)
+
+
+def test_how_much_text_a_file_may_hold(tmp_path: Path) -> None:
+    def guess(name: str) -> int:
+        return local.unpacked_bytes(InputFile(name, tmp_path / name, 1000, named=False))
+
+    assert guess("a.txt") == guess("a.jsonl") == 1000
+    assert guess("a.pdf") < guess("a.xml") < guess("a.xml.xz") < guess("a.txt.xz")
 
 
 def test_rows_with_the_same_id_stay_apart_and_broken_ones_are_told_by_line(tmp_path: Path) -> None:
@@ -192,7 +225,7 @@ def test_an_archive_that_stops_quietly_is_told(cut: str, tmp_path: Path) -> None
 
 
 def test_a_huge_text_is_cut_between_paragraphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "PIECE_BYTES", 200)
+    monkeypatch.setattr(plain, "PIECE_BYTES", 200)
     text = "".join(f"Paragraph {number}, häfen.\n\n" for number in range(40))
     (tmp_path / "a.txt").write_text(text, "utf-8")
     kept, _ = read(tmp_path)
@@ -205,7 +238,7 @@ def test_a_huge_text_is_cut_between_paragraphs(tmp_path: Path, monkeypatch: pyte
 def test_a_huge_text_without_paragraphs_loses_nothing(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "PIECE_BYTES", 201)
+    monkeypatch.setattr(plain, "PIECE_BYTES", 201)
     (tmp_path / "a.txt").write_text(text, "utf-8")
     kept, rejected = read(tmp_path)
     assert "".join(each.text for each in kept.values()) == text
@@ -213,7 +246,7 @@ def test_a_huge_text_without_paragraphs_loses_nothing(
 
 
 def test_texts_around_the_size_of_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "PIECE_BYTES", 100)
+    monkeypatch.setattr(plain, "PIECE_BYTES", 100)
     for size in (99, 100, 101, 200, 201):
         (tmp_path / "a.txt").write_text("x" * size)
         kept, rejected = read(tmp_path)
@@ -221,8 +254,8 @@ def test_texts_around_the_size_of_a_piece(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_wide_text_is_read_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "PIECE_BYTES", 100)
-    monkeypatch.setattr(local, "LARGEST_WHOLE_BYTES", 1000)
+    monkeypatch.setattr(plain, "PIECE_BYTES", 100)
+    monkeypatch.setattr(place, "LARGEST_WHOLE_BYTES", 1000)
     (tmp_path / "a.txt").write_bytes(("ö" * 300).encode("utf-16"))
     (tmp_path / "b.txt").write_bytes(("ö" * 600).encode("utf-16"))
     kept, rejected = read(tmp_path)

@@ -65,7 +65,8 @@ def test_what_lies_before_the_place_is_not_opened(tmp_path: Path) -> None:
 def test_fingerprints_follow_the_content(corpus_folder: Path) -> None:
     settings = CorpusSettings(path=str(corpus_folder))
     before = source_fingerprint(settings)
-    assert before == content_fingerprint(str(corpus_folder)) == source_fingerprint(settings)
+    assert before == source_fingerprint(settings)
+    assert before.endswith(content_fingerprint(str(corpus_folder)))
     (corpus_folder / "letter-00.txt").write_text("other")
     assert source_fingerprint(settings) != before
     assert source_fingerprint(CorpusSettings(generator="harbour")) != before

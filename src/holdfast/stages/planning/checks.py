@@ -35,6 +35,7 @@ from holdfast.stages.run import IDENTITY, refuse_foreign
 from holdfast.stages.stage import TRAINED, read_record
 from holdfast.text.corpus import read_conversations
 from holdfast.text.locate import InputFile, find_inputs
+from holdfast.text.read.formats import library_for
 from holdfast.text.sources import content_bytes
 from holdfast.tokenizer.special import SMALLEST_VOCABULARY
 from holdfast.tokenizer.store import MANIFEST_FILE
@@ -132,8 +133,9 @@ def _corpus(case: Case) -> Iterator[Problem]:
     if settings.path is not None:
         files = list(_files(case, settings.path, "corpus.path"))
         yield from _unusable(files, "corpus.path")
-        if any(file.name.lower().endswith(".parquet") for file in files) and not _installed("pyarrow"):
-            yield Problem("the corpus has .parquet files, and pyarrow is not installed", "pip install 'holdfast[data]'")
+        for library, name in {library_for(file.name): file.name for file in files}.items():
+            if library is not None and not _installed(library):
+                yield Problem(f"{library} is not installed, and {name} needs it", "pip install 'holdfast[data]'")
         case.text_bytes = content_bytes(files)
     else:
         case.text_bytes = forecast.text_made(settings)

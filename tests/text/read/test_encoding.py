@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.text.encoding import decode, printable, sound
+from holdfast.text.read.encoding import decode, printable, sound
 from holdfast.text.rejection import Unreadable
 
 FRENCH = "Ça commence à l'été, « déjà » : garçon, cœur – 5 €. " * 20
@@ -57,7 +57,8 @@ def test_a_page_may_say_its_encoding() -> None:
     assert decode(russian.encode("koi8-r"), "KOI8-R") == (russian, "KOI8-R")
     assert decode(russian.encode(), "koi8-r") == (russian, "utf-8"), "what is UTF-8 is UTF-8, whatever is declared"
     assert decode(FRENCH.encode("cp1252"), "iso-8859-1")[0] == FRENCH
-    assert decode(FRENCH.encode("cp1252"), "zlib_codec")[0] == FRENCH, "only encodings of text are believed"
+    for nonsense in ("zlib_codec", "iso-8859-12", "iso-8859-199"):
+        assert decode(FRENCH.encode("cp1252"), nonsense)[0] == FRENCH, "only encodings of text are believed"
 
 
 @given(st.binary(max_size=300))
@@ -72,3 +73,30 @@ def test_any_bytes_give_text_or_a_reason(data: bytes) -> None:
 def test_names_and_texts_can_be_written() -> None:
     assert printable(os.fsdecode(b"bad\xff.txt")).encode("utf-8") == b"bad\\udcff.txt"
     assert sound("a\ud800b") == "a\ufffdb"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_text_without_a_mark_is_read_where_it_can_be_nothing_else(encoding: str) -> None:
+    assert decode(FRENCH.encode(encoding)) == (FRENCH, encoding)
+    long = FRENCH * 200
+    assert decode(long.encode(encoding)) == (long, encoding)
+    ships = "Ships 🚢 and more ships.\n" * 4000  # a pair of surrogates at the end of what is looked at
+    assert decode(ships.encode(encoding)) == (ships, encoding)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "short".encode("utf-16-le"),
+        "Съешь ещё этих мягких булок".encode("utf-16-le"),
+        "with a control \x01 in it, and more".encode("utf-16-le"),
+        "not assigned \u0378, and more".encode("utf-16-le"),
+        "odd number of bytes".encode("utf-16-le")[:-1],
+        bytes(range(1, 100)) * 3 + b"\0" * 300,
+        b"text and text and text" + b"\0" * 22,
+        b"\0" * 64,
+    ],
+)
+def test_wide_text_without_a_mark_that_could_be_something_else_is_refused(data: bytes) -> None:
+    with pytest.raises(Unreadable):
+        decode(data)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+import unicodedata
 
 from holdfast.text.rejection import Unreadable
 
@@ -21,6 +23,13 @@ _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
 _NOT_CONTROLS = bytes(set(range(256)) - set(_CONTROLS))
 _NOT_ASCII = bytes(range(128, 256))
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+# Without a mark, in the order in which they are tried: what is UTF-32 would be UTF-16 full of NUL characters.
+_UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+_UNMARKED_BYTES = 1 << 16  # looked at to tell
+_FEWEST_CHARACTERS = 8  # a few bytes can be anything
+_MOSTLY = 0.5  # share of ASCII in what is taken for unmarked wide text: only there the zeros prove it
+_NO_TEXT = frozenset(("Cc", "Cn", "Co", "Cs"))  # controls, not assigned, private, surrogates
 
 MOST_CONTROLS = 0.01  # share of control characters above which bytes are not text
 MOST_HIGH_BYTES = 0.30  # share of non-ASCII bytes in a Western text; other scripts and binary data have more
@@ -41,6 +50,8 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
     for mark, name in WIDE_MARKS.items():
         if data.startswith(mark):
             return _strict(data, name)
+    if (unmarked := _unmarked(data)) is not None:
+        return _strict(data, unmarked)
     if (position := data.find(b"\0")) >= 0:
         raise Unreadable("binary, not text", f"a NUL byte at {position}")
     if len(data.translate(None, _NOT_CONTROLS)) > MOST_CONTROLS * len(data):
@@ -49,14 +60,37 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
         return data.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError as error:
         at_end = error.reason == "unexpected end of data"
-    if declared is not None and _DECLARED.fullmatch(declared) and not _LATIN.fullmatch(declared):
+    if declared is not None and _is_believed(declared):
         return _strict(data, declared)
     return _damaged(data, at_end) or _western(data)
 
 
 def is_wide(head: bytes) -> bool:
-    """True when bytes begin with the mark of an encoding of two or four bytes a character."""
-    return head.startswith(tuple(WIDE_MARKS))
+    """True when bytes are in an encoding of two or four bytes a character: by their mark, or else beyond doubt."""
+    return head.startswith(tuple(WIDE_MARKS)) or _unmarked(head) is not None
+
+
+def _unmarked(data: bytes) -> str | None:
+    """The wide encoding of bytes without a mark, where they can be nothing else: half of their characters are ASCII,
+    which shows as zeros at every second place or three in four, and none is what no text has."""
+    head = data[:_UNMARKED_BYTES]
+    if b"\0" not in head:
+        return None
+    for name in _UNMARKED:
+        try:
+            text = head[: len(head) // 4 * 4 if len(data) > len(head) else len(head)].decode(name)
+        except UnicodeDecodeError as error:
+            if len(data) == len(head) or error.end < len(head) - 4:  # not just a pair of surrogates cut in two
+                continue
+            text = head[: error.start].decode(name)
+        ascii_characters = sum(character < "\x80" for character in text)
+        if (
+            len(text) >= _FEWEST_CHARACTERS
+            and ascii_characters >= _MOSTLY * len(text)
+            and not any(unicodedata.category(each) in _NO_TEXT and each not in "\t\n\r\f" for each in set(text))
+        ):
+            return name
+    return None
 
 
 def sound(text: str) -> str:
@@ -67,6 +101,15 @@ def sound(text: str) -> str:
 def printable(name: str) -> str:
     """A file name that can be written anywhere; bytes that are not UTF-8 show as escapes."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is_believed(declared: str) -> bool:
+    if not _DECLARED.fullmatch(declared) or _LATIN.fullmatch(declared):
+        return False
+    try:
+        return bool(codecs.lookup(declared))
+    except LookupError:  # there is no ISO-8859-12
+        return False
 
 
 def _strict(data: bytes, encoding: str) -> tuple[str, str]:
