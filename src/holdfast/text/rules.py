@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from holdfast.base.faults import DataFault
 from holdfast.base.records import Document
 from holdfast.text import gates
-from holdfast.text.clean import STEPS, StepName, changes, visible
+from holdfast.text.clean import STEPS, Change, StepName, changes, visible
 from holdfast.text.clean import versions as step_versions
 from holdfast.text.clean.words import read_words
 from holdfast.text.gates.settings import GateSettings
 from holdfast.text.rejection import Rejected, preview
 from holdfast.text.settings import CorpusSettings, OverrideSettings
 
-FEWEST_COUNTED = 200  # visible characters: of a shorter text a page number can be half, and no step is wrong for it
+FEWEST_LOST = 100  # characters: of a short text a page number can be half, and no step is wrong for it
 
 
 class Treatment(NamedTuple):
@@ -58,8 +58,7 @@ class Rules:
         text, changed = document.text, set()
         most = treatment.gates.limit("max_lost")
         for change in changes(document.text, treatment.clean, self.known):
-            share = change.lost / max(1, visible(change.before))
-            if share > most and STEPS[change.step].bounded and visible(document.text) >= FEWEST_COUNTED:
+            if STEPS[change.step].bounded and (share := _lost(change)) > most:
                 detail = f"{change.step} would take {share:.0%}, at most {most:.0%}"
                 return Rejected(document.id, "cleaning would lose too much", detail, preview(document.text))
             changed.add(change.step)
@@ -68,6 +67,13 @@ class Rules:
         cleaned = replace(document, text=text, meta=meta)
         refused = gates.judge(cleaned, treatment.gates)
         return cleaned if refused is None else refused
+
+
+def _lost(change: Change) -> float:
+    """The share of a text that a step took away, white space apart; 0 for short texts."""
+    if len(change.before) - len(change.after) < FEWEST_LOST:
+        return 0.0
+    return change.lost / max(1, visible(change.before))
 
 
 def versions(settings: CorpusSettings) -> Mapping[str, Any]:

@@ -31,9 +31,9 @@ _STAMP = re.compile(
     r")[ \t]*(?:\n|\Z)",
     re.MULTILINE,
 )
-_MARKS = ("Digitized by", "hathitrust", "hdl.handle.net", "archive.org/details", "Google-digitized", "Original from")
+_MARKS = ("Digitized by", "://", "Original from")
 
-_TCP_MARKS = ("TCP", "Early English Books Online", "Text Creation Partnership", "Permission must be received")
+_TCP_MARKS = ("TCP", "Text Creation", "Permission must be")
 # Each is the beginning of a paragraph that the partnership wrote about its texts.
 _TCP = re.compile(
     r"^[ \t]*(?:"
@@ -61,9 +61,10 @@ _TCP = re.compile(
 
 def notices(text: str) -> str:
     """The text without the notices of those who digitised it."""
-    if "oogle" in text:
+    google = "oogle" in text
+    if google:
         text = _without_introduction(text)
-    if any(mark in text for mark in _MARKS):
+    if google or any(mark in text for mark in _MARKS):
         text = _STAMP.sub("", text)
     return _TCP.sub("", text) if any(mark in text for mark in _TCP_MARKS) else text
 

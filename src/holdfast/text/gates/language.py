@@ -7,6 +7,7 @@ faster, and can be read. The English ones have the spellings of four centuries: 
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from holdfast.text.clean.words import listed
 
@@ -40,8 +41,8 @@ _FUNCTION_WORDS = {
         "ac ne de pro quo id vel eius nunc omnia sine sit quid tamen inter iam fuit haec nam se te me sibi qua vt vel"
     ),
     "it": listed(
-        "di e il la che in a un per è non con del da una i le si dei nel alla come più al lo gli della ma ha sono anche "
-        "delle questo se o ed era dal suo sua mi ne essere io cosí così"
+        "di e il la che in a un per è non con del da una i le si dei nel alla come più al lo gli della ma ha sono "
+        "anche delle questo se o ed era dal suo sua mi ne essere io cosí così"
     ),
     "es": listed(
         "de la que el en y a los se del las un por con no una su para es al lo como más o pero sus le ha me si "
@@ -56,9 +57,11 @@ _FUNCTION_WORDS = {
 
 def language(text: str) -> tuple[str, float]:
     """(code of the language, share of its function words); ("unknown", share) for any other, and for a few words."""
-    words = _WORD.findall(text.lower())
-    if len(words) < FEWEST_WORDS:
+    words = Counter(_WORD.findall(text.lower()))
+    total = words.total()
+    if total < FEWEST_WORDS:
         return "unknown", 0.0
-    shares = {code: sum(map(some.__contains__, words)) / len(words) for code, some in _FUNCTION_WORDS.items()}
-    best = max(shares, key=shares.__getitem__)
-    return (best if shares[best] >= LEAST_SHARE else "unknown"), shares[best]
+    counts = {code: sum(words[word] for word in some) for code, some in _FUNCTION_WORDS.items()}
+    best = max(counts, key=counts.__getitem__)
+    share = counts[best] / total
+    return (best if share >= LEAST_SHARE else "unknown"), share
