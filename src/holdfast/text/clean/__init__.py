@@ -46,12 +46,12 @@ def boilerplate(text: str) -> str:
 
 # In the order in which they are applied, whatever the order in which a recipe names them.
 STEPS: dict[StepName, Step] = {
-    "newlines": Step(1, "one kind of line end", newlines),
+    "newlines": Step(1, "one kind of line end", newlines, bounded=False),
     "controls": Step(1, "no control characters", controls),
-    "nfc": Step(1, "Unicode normal form C", nfc),
-    "ligatures": Step(1, "ﬁ as fi", ligatures),
-    "long_s": Step(1, "ſ as s", long_s),
-    "trailing": Step(1, "no white space at line ends", trailing),
+    "nfc": Step(1, "Unicode normal form C", nfc, bounded=False),
+    "ligatures": Step(1, "ﬁ as fi", ligatures, bounded=False),
+    "long_s": Step(1, "ſ as s", long_s, bounded=False),
+    "trailing": Step(1, "no white space at line ends", trailing, bounded=False),
     "boilerplate": Step(2, "no licences, credits and stamps of digital libraries", boilerplate, bounded=False),
     "markup": Step(1, "no left-over tags and character references", markup),
     "page_numbers": Step(1, "no page numbers, nor what is printed beside them", page_numbers),
@@ -59,9 +59,9 @@ STEPS: dict[StepName, Step] = {
     "noise_lines": Step(1, "no lines that are noise of a reading machine", noise_lines),
     "hyphens": Step(1, "words divided at line ends in one piece", hyphens, guided=True),
     "broken_words": Step(1, "words broken by a reading machine in one piece", broken_words, guided=True),
-    "spaces": Step(1, "one plain space between words", spaces),
-    "blank_lines": Step(1, "one empty line between paragraphs", blank_lines),
-    "unwrap": Step(1, "paragraphs wrapped by hand on one line each", unwrap),
+    "spaces": Step(1, "one plain space between words", spaces, bounded=False),
+    "blank_lines": Step(1, "one empty line between paragraphs", blank_lines, bounded=False),
+    "unwrap": Step(1, "paragraphs wrapped by hand on one line each", unwrap, bounded=False),
 }
 SAFE: tuple[StepName, ...] = ("newlines", "controls", "nfc", "trailing", "boilerplate", "blank_lines")
 

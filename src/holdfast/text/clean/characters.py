@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_BREAKS = {"\r\n": "\n", "\r": "\n", "\f": "\n", "\v": "\n", "\x85": "\n", "\u2028": "\n", "\u2029": "\n\n"}
+_BREAKS = {"\r": "\n", "\f": "\n", "\v": "\n", "\x85": "\n", "\u2028": "\n", "\u2029": "\n\n"}
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
-_ASCII_CONTROLS = bytes({*range(32), 127} - {9, 10})
 # The presentation forms U+FB00 to U+FB06. Not œ and æ, which are letters.
 _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 
 
 def newlines(text: str) -> str:
     """Every kind of line and page break as \\n, a paragraph separator as an empty line."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
     for found, wanted in _BREAKS.items():
         if found in text:
             text = text.replace(found, wanted)
@@ -22,9 +23,6 @@ def newlines(text: str) -> str:
 
 def controls(text: str) -> str:
     """No byte order marks, no control characters but tab and newline, nothing that can not be written."""
-    if text.isascii():  # ten times as fast
-        data = text.encode("ascii")
-        return text if len(found := data.translate(None, _ASCII_CONTROLS)) == len(data) else found.decode("ascii")
     return _CONTROL.sub("", text) if _CONTROL.search(text) else text
 
 

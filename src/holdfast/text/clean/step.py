@@ -12,7 +12,7 @@ class Step(NamedTuple):
     version: rises whenever the result changes for any text.
     does:    in a few words, for people.
     apply:   the function; with `guided` it also takes the words that are known from elsewhere, in small letters.
-    bounded: False where marks in the text prove what goes, so that no share of it is too much.
+    bounded: False where no share is too much: only white space goes, or marks in the text prove what goes.
     """
 
     version: int

@@ -16,7 +16,7 @@ _PHRASES = (
     "|post-free|sold by all|to be had of|to be sold|testimonial|patent medicine|money refunded|money back"
     "|just published|lately published|crown 8vo|demy 8vo|cloth gilt|wholesale and retail|by all chemists"
     "|by all booksellers|beware of imitations|gratis on application|click here|buy now|add to cart|free shipping"
-    "|subscribe now|subscribe today|sign up now|sign up today|order now|special offer|limited time|promo code|best price"
+    "|subscribe now|subscribe today|sign up now|sign up today|order now|special offer|limited time|promo code"
 )
 _ADVERTISING = tuple(_PHRASES.split("|"))
 _PRICE = re.compile(r"\b\d+s\. ?\d*d\.|[£$]\d")
