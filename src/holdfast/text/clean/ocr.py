@@ -16,7 +16,8 @@ _NO_WORD = re.compile(rf"^(?![^\n]*[^\W\d_]{{2}})[^\n]{{2,{LONGEST_NOISE}}}$\n?"
 _LETTER = re.compile(r"[^\W_]")
 _SYMBOL = re.compile(r"[^\w\s]|_")
 # Scraps that no typesetter sets: tables, rules, ornaments, dialogue and program code are made of the others.
-_SCRAPS = frozenset("^~°«»■□●◆♦§¦¬®©™¢£¥\\•")
+# Nor are • and ◊ among them, with which transcribers mark what they could not read.
+_SCRAPS = frozenset("^~°«»■□●◆♦§¦¬®©™¢£¥\\")
 
 LONGEST_SCRAP = 3  # letters broken off a word
 SHORTEST_STEM = 4  # longer than any scrap, so that no word is both

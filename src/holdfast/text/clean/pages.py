@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 FEWEST_PAGES = 3  # numbers that rise together before they are believed to be page numbers
 MOST_MISSED = 4  # by how much a number may rise where the pages between were misread
-SMALLEST_PAGE, LARGEST_PAGE = 300, 8000  # characters from one page number to the next
+SMALLEST_PAGE, LARGEST_PAGE = 700, 8000  # characters from one page number to the next
 LONGEST_HEAD = 70  # characters
 FEWEST_HEADS = 6  # times that a line without a number comes back before it is believed to be a running head
 CAPITALS = 0.7  # share of the letters of such a line
@@ -92,12 +92,13 @@ def _without(lines: list[tuple[int, int]], text: str) -> str:
     parts = [pages[0]]
     for following in pages[1:]:
         before, after = parts[-1].rstrip(), following.lstrip()
+        indent = following[: len(following) - len(after)].rpartition("\n")[2]
         above, _, last = before.rpartition("\n")
         if above and after and _is_edge(last.strip(), after):
             before = above.rstrip()
         parts[-1] = before
         runs_on = before[-1:].isalpha() or before[-1:] in (",", ";", "-", "¬", "\u00ad")
-        parts += ["\n" if runs_on and after[:1].islower() else "\n\n", after]
+        parts += ["\n" if runs_on and after[:1].islower() else "\n\n", indent + after]
     return "".join(parts)
 
 
@@ -118,13 +119,8 @@ def running_heads(text: str) -> str:
             "",
             "\n\n",
         )
-        if (
-            alone
-            and line.upper() == line
-            and (title := _NO_LETTER.sub("", line))
-            and len(title) >= CAPITALS * len(line.strip())
-        ):
-            places[title].append(match.span())
+        if alone and line.upper() == line and len(_NO_LETTER.sub("", line)) >= CAPITALS * len(line.strip()):
+            places[line.strip()].append(match.span())
     heads = [span for spans in places.values() if len(spans) >= FEWEST_HEADS and _even(spans) for span in spans]
     return _without(heads, text) if heads else text
 
