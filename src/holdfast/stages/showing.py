@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import cast
 
 from holdfast.base.explain import nearest
 from holdfast.base.faults import DataFault, RecipeFault
 from holdfast.base.records import Document
 from holdfast.stages.recipe import resolve
-from holdfast.text.clean import STEPS, StepName
+from holdfast.text.clean import STEPS
 from holdfast.text.meter import Meter
 from holdfast.text.rejection import Rejected
 from holdfast.text.rules import Rules
@@ -37,11 +36,13 @@ def views(source: str, overrides: Sequence[str], document: str | None, step: str
     recipe = resolve("smoke", [f"corpus.path={path}", *overrides]) if files else resolve(source, overrides)
     settings, seed = recipe.recipe.corpus, recipe.recipe.seed
     rules = Rules(settings)
-    found = (each for _, each in documents(settings, seed, Meter(lambda done, total: None)))
+    found: Iterator[Document | Rejected] = (
+        each for _, each in documents(settings, seed, Meter(lambda done, total: None))
+    )
     if document is not None:
         found = iter([_named(document, found)])
     for each in islice(found, sample):
-        yield view(each, rules, cast("StepName | None", step)) if isinstance(each, Document) else unread(each)
+        yield view(each, rules, step) if isinstance(each, Document) else unread(each)
 
 
 def _named(id: str, found: Iterator[Document | Rejected]) -> Document | Rejected:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-FEWEST_PAGES = 3  # numbers that rise together before they are believed to be page numbers
+FEWEST_PAGES = 4  # numbers that rise together before they are believed to be page numbers
 MOST_MISSED = 4  # by how much a number may rise where the pages between were misread
 SMALLEST_PAGE, LARGEST_PAGE = 700, 8000  # characters from one page number to the next
 LONGEST_HEAD = 70  # characters
-FEWEST_HEADS = 6  # times that a line without a number comes back before it is believed to be a running head
+FEWEST_HEADS = 8  # times that a line without a number comes back before it is believed to be a running head
 CAPITALS = 0.7  # share of the letters of such a line
-REGULAR = (0.5, 2.2)  # of the usual distance between two of them, for all but a fifth
+REGULAR = (0.6, 1.6)  # of the usual distance between two of them, for all but a fifth
+MOST_TITLES = 2  # on a left and a right page
 
 # A number alone, perhaps in brackets, between dashes or behind `Page`; or a number with a title before or behind it.
 _ALONE = r"[\[({]?(?:[Pp]age|PAGE|[Pp][Gg]?\.)? ?[-–—]{0,2} ?(?P<alone>\d{1,4}) ?[-–—]{0,2}[\])}]?\.?"
@@ -25,14 +27,18 @@ _HEAD = (
 _NUMBERED = re.compile(rf"^[ \t]*(?:{_ALONE}|(?=[^\n]{{4,{LONGEST_HEAD}}}$){_HEAD})[ \t]*$", re.MULTILINE)
 _INLINE = re.compile(r" ?\[[Pp]g\.? ?\d{1,4}\]")  # as Project Gutenberg marks pages inside of paragraphs
 _SIGNATURE = re.compile(r"[A-Z]{1,2}[a-z]? ?(?:[1-9]|i{1,3}j?|iv|v)?\.?")
+_DIVISION = re.compile(
+    r"(?:chap|chapter|letter|book|part|section|sect|act|scene|canto|volume|vol|no|number|psalm|p)\b", re.I
+)
 _SHORT_LINE = re.compile(rf"^[^\n]{{4,{LONGEST_HEAD}}}$", re.MULTILINE)
 _NO_LETTER = re.compile(r"[\W\d_]+")
 
 
 class _Mark(NamedTuple):
-    number: int
     start: int
     end: int
+    number: int
+    title: str
 
 
 def page_numbers(text: str) -> str:
@@ -44,26 +50,20 @@ def page_numbers(text: str) -> str:
     if "[" in text and _INLINE.search(text):
         text = _INLINE.sub("", text)
     while chains := _chains(_marks(text)):  # two volumes may hide each other's numbers
-        text = _without([mark[1:] for chain in chains for mark in chain], text)
+        text = _without([(mark.start, mark.end) for chain in chains for mark in chain], text)
     return text
 
 
 def _marks(text: str) -> list[_Mark]:
     """Every line that may be a page number. With a title only where that comes back."""
-    found = list(_NUMBERED.finditer(text))
-    times: dict[str, int] = defaultdict(int)
-    for match in found:
-        times[_title(match)] += 1
-    marks = []
-    for match in found:
-        number = match["alone"] or match["before"] or match["behind"]
-        if match["alone"] or times[_title(match)] >= FEWEST_PAGES:
-            marks.append(_Mark(int(number), match.start(), match.end()))
-    return marks
-
-
-def _title(match: re.Match[str]) -> str:
-    return _NO_LETTER.sub("", match["right"] or match["left"] or "").lower()
+    found = []
+    for match in _NUMBERED.finditer(text):
+        title = match["right"] or match["left"] or ""
+        if not _DIVISION.match(title):
+            number = match["alone"] or match["before"] or match["behind"]
+            found.append(_Mark(match.start(), match.end(), int(number), _NO_LETTER.sub("", title).lower()))
+    times = Counter(mark.title for mark in found)
+    return [mark for mark in found if not mark.title or times[mark.title] >= FEWEST_PAGES // 2]
 
 
 def _chains(marks: list[_Mark]) -> list[list[_Mark]]:
@@ -81,7 +81,13 @@ def _chains(marks: list[_Mark]) -> list[list[_Mark]]:
             chains.append(chain)
         chain.append(mark)
         ending[mark.number] = chain
-    return [chain for chain in chains if len(chain) >= FEWEST_PAGES]
+    return [chain for chain in chains if len(chain) >= FEWEST_PAGES and _are_pages(chain)]
+
+
+def _are_pages(chain: list[_Mark]) -> bool:
+    """True where pages are about as long as each other, and have one or two titles at their heads."""
+    lengths = [(after.start - before.end) / (after.number - before.number) for before, after in pairwise(chain)]
+    return _even(lengths) and len({mark.title for mark in chain if mark.title}) <= MOST_TITLES
 
 
 def _without(lines: list[tuple[int, int]], text: str) -> str:
@@ -121,15 +127,17 @@ def running_heads(text: str) -> str:
         )
         if alone and line.upper() == line and len(_NO_LETTER.sub("", line)) >= CAPITALS * len(line.strip()):
             places[line.strip()].append(match.span())
-    heads = [span for spans in places.values() if len(spans) >= FEWEST_HEADS and _even(spans) for span in spans]
+    heads = [span for spans in places.values() if len(spans) >= FEWEST_HEADS and _stand_even(spans) for span in spans]
     return _without(heads, text) if heads else text
 
 
-def _even(spans: list[tuple[int, int]]) -> bool:
-    """True where lines stand a page apart, or two where heads alternate, nearly all at the usual distance."""
+def _stand_even(spans: list[tuple[int, int]]) -> bool:
+    """True where lines stand a page apart, or two where heads alternate."""
     gaps = [after[0] - before[1] for before, after in pairwise(spans)]
-    usual = median(gaps)
-    if not SMALLEST_PAGE <= usual <= 2 * LARGEST_PAGE:
-        return False
-    low, high = REGULAR
-    return sum(low * usual <= gap <= high * usual for gap in gaps) >= 0.8 * len(gaps)
+    return SMALLEST_PAGE <= median(gaps) <= 2 * LARGEST_PAGE and _even(gaps)
+
+
+def _even(lengths: Sequence[float]) -> bool:
+    """True where nearly all are about as long as the usual one."""
+    low, high = (share * median(lengths) for share in REGULAR)
+    return sum(low <= length <= high for length in lengths) >= 0.8 * len(lengths)
