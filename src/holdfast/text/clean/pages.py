@@ -10,7 +10,7 @@ from statistics import median
 from typing import NamedTuple
 
 FEWEST_PAGES = 4  # numbers that rise together before they are believed to be page numbers
-MOST_MISSED = 4  # by how much a number may rise where the pages between were misread
+MOST_MISSED = 20  # by how much a number may rise where the pages between were misread
 SMALLEST_PAGE, LARGEST_PAGE = 700, 8000  # characters from one page number to the next
 LONGEST_HEAD = 70  # characters
 FEWEST_HEADS = 8  # times that a line without a number comes back before it is believed to be a running head
@@ -73,7 +73,7 @@ def _chains(marks: list[_Mark]) -> list[list[_Mark]]:
     for mark in marks:
         for missed in range(1, MOST_MISSED + 1):
             chain = ending.get(mark.number - missed)
-            if chain and SMALLEST_PAGE <= mark.start - chain[-1].end <= missed * LARGEST_PAGE:
+            if chain and missed * SMALLEST_PAGE <= mark.start - chain[-1].end <= missed * LARGEST_PAGE:
                 del ending[mark.number - missed]
                 break
         else:
