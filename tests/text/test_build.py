@@ -160,7 +160,7 @@ def test_a_single_book_is_cut_near_its_end(tmp_path: Path) -> None:
 def test_settings_reach_the_text(corpus_folder: Path, tmp_path: Path) -> None:
     (corpus_folder / "short.txt").write_text("short")
     (corpus_folder / "marked.txt").write_bytes(b"\xef\xbb\xbfA line that was marked,\r\nlong enough to stay here.\r\n")
-    make(corpus_folder, tmp_path / "a", min_chars=20, clean=[])
+    make(corpus_folder, tmp_path / "a", gates={"min_chars": 20}, clean=[])
     documents = {each.id: each for split in ("train", "val") for each in read_split(tmp_path / "a", split)}
     assert documents["marked.txt"].text.count("\r\n") == 2
     assert listed(tmp_path / "a") == {"short.txt": "too short: 5 of 20 characters"}

@@ -1,15 +1,16 @@
 """The first pass goes on behind what it finished: nothing is read into the corpus twice, and nothing is forgotten."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from holdfast.base.records import Document
 from holdfast.disk.fileops import Operation, watched
 from holdfast.text import gather
-from holdfast.text.clean import StepName, clean
 from holdfast.text.gather import Gathering, text_path
 from holdfast.text.meter import Meter
+from holdfast.text.rejection import Rejected
+from holdfast.text.rules import Rules
 from holdfast.text.settings import CorpusSettings
 
 from ..disk.watchers import Killed
@@ -36,11 +37,12 @@ def cleaned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that were cleaned, in order."""
     texts: list[str] = []
 
-    def counting(text: str, steps: Sequence[StepName]) -> str:
-        texts.append(text)
-        return clean(text, steps)
+    class Counting(Rules):
+        def treat(self, document: Document) -> Document | Rejected:
+            texts.append(document.text)
+            return super().treat(document)
 
-    monkeypatch.setattr(gather, "clean", counting)
+    monkeypatch.setattr(gather, "Rules", Counting)
     return texts
 
 

@@ -10,19 +10,17 @@ The text of a part goes when it is dealt out; its ledger and record stay until t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from holdfast.base.records import Document
 from holdfast.disk import parts
 from holdfast.disk.files import atomic_writer, write_bytes
-from holdfast.text import gates
-from holdfast.text.clean import clean
 from holdfast.text.ledger import Ledger, Refusals
 from holdfast.text.lines import document_line
 from holdfast.text.meter import Meter
 from holdfast.text.rejection import Rejected
+from holdfast.text.rules import Rules
 from holdfast.text.settings import CorpusSettings
 from holdfast.text.sources import START, Cursor, documents
 
@@ -46,6 +44,7 @@ class Gathering:
 
     def __init__(self, settings: CorpusSettings, seed: int, out: Path, made_from: str) -> None:
         self.settings = settings
+        self.rules = Rules(settings)
         self.seed = seed
         self.out = out
         self.made_from = made_from
@@ -108,10 +107,9 @@ class Gathering:
 
     def _cleaned(self, found: Document, refusals: Refusals) -> bytes:
         """The line of a document that is kept, noted down in the ledger; nothing of one that is not."""
-        document = replace(found, text=clean(found.text, self.settings.clean))
-        rejected = gates.judge(document, self.settings)
-        if rejected is not None:
-            refusals.add(rejected)
+        document = self.rules.treat(found)
+        if isinstance(document, Rejected):
+            refusals.add(document)
             return b""
         self.ledger.add(document)
         return document_line(document)

@@ -12,9 +12,9 @@ from holdfast.base.faults import DataFault
 from holdfast.base.settings import identity
 from holdfast.disk import parts
 from holdfast.disk.files import fingerprint, read_json
-from holdfast.text.clean import versions
 from holdfast.text.deal import SPLITS, Sides
 from holdfast.text.ledger import MOST_SOURCES, Ledger, Tally
+from holdfast.text.rules import versions
 from holdfast.text.settings import CorpusSettings
 from holdfast.text.sources import source_fingerprint
 
@@ -29,8 +29,8 @@ def origin(settings: CorpusSettings, seed: int) -> str:
     Raises DataFault when the texts can not be read at all.
     """
     sources = source_fingerprint(settings)
-    steps = versions(settings.clean)
-    return fingerprint({"schema": SCHEMA, "seed": seed, "settings": identity(settings), "clean": steps, "in": sources})
+    rules = versions(settings)
+    return fingerprint({"schema": SCHEMA, "seed": seed, "settings": identity(settings), "rules": rules, "in": sources})
 
 
 def describe(
@@ -63,7 +63,7 @@ def describe(
         },
         "rejected": dict(rejected),
         "sources": _sources(list(ledger.names), by_source),
-        "clean": versions(settings.clean),
+        **versions(settings),
         "settings": identity(settings),
         "files": files,
     }

@@ -6,8 +6,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.base.settings import Count, Section
+from holdfast.base.settings import Count, Section, group
 from holdfast.text.clean import SAFE, StepName
+from holdfast.text.gates.settings import GateSettings
+
+
+class OverrideSettings(Section):
+    """What is otherwise for some of the texts."""
+
+    match: str = Field(
+        min_length=1, description="The id of a source, or a pattern for the paths or ids of texts, such as old/*.txt."
+    )
+    enabled: bool = Field(default=True, description="false: these texts are left out, and listed with the reason.")
+    reason: str | None = Field(default=None, description="Why; read by people.")
+    clean: list[StepName] | None = Field(default=None, description="Cleaning steps, instead of corpus.clean.")
+    gates: GateSettings | None = Field(default=None, description="What is said here stands in for corpus.gates.")
 
 
 class CorpusSettings(Section):
@@ -30,10 +43,19 @@ class CorpusSettings(Section):
     )
     clean: list[StepName] = Field(
         default=list(SAFE),
-        description="Cleaning steps, always in this order: newlines, controls (characters), nfc (Unicode), trailing "
-        "(white space), boilerplate (of Project Gutenberg), blank_lines, unwrap (paragraphs wrapped by hand).",
+        description="Cleaning steps, always in this order: newlines, controls (characters), nfc (Unicode), ligatures, "
+        "long_s, trailing (white space), boilerplate (of digital libraries), markup, page_numbers, running_heads, "
+        "noise_lines, hyphens, broken_words, spaces, blank_lines, unwrap (paragraphs wrapped by hand).",
     )
-    min_chars: Count = Field(default=1, ge=1, description="Shorter documents are left out, counted after cleaning.")
+    words: str | None = Field(
+        default=None,
+        description="A file of words, one a line, that the steps hyphens and broken_words may rely on; off: only the "
+        "words that a document itself holds elsewhere.",
+    )
+    gates: GateSettings = group(GateSettings)
+    overrides: list[OverrideSettings] = Field(
+        default=[], description="What is otherwise for some sources or paths; of several that match, the first counts."
+    )
     dedup: bool = Field(
         default=True, description="Keep one of several documents that differ in nothing but white space and capitals."
     )

@@ -10,9 +10,8 @@ from holdfast.base.faults import DataFault
 from holdfast.base.records import Document
 from holdfast.stages.planning.forecast import bytes_per_token
 from holdfast.stages.recipe import Recipe
-from holdfast.text import gates
-from holdfast.text.clean import clean
 from holdfast.text.meter import Meter
+from holdfast.text.rules import Rules
 from holdfast.text.sources import documents
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.tokenizer.train import train
@@ -62,15 +61,15 @@ def survey(recipe: Recipe, text_bytes: int) -> Survey:
 def _sample(recipe: Recipe) -> tuple[list[str], int]:
     """Texts as they would be kept, and how many bytes were read for them."""
     meter = Meter(lambda done, total: None)
+    rules = Rules(recipe.corpus)
     found = documents(recipe.corpus, recipe.seed, meter)
     read = 0
     texts = []
     for _, each in found:
         if isinstance(each, Document):
             read += len(each.text.encode("utf-8"))
-            cleaned = Document(each.id, clean(each.text, recipe.corpus.clean))
-            if gates.judge(cleaned, recipe.corpus) is None:
-                texts.append(cleaned.text)
+            if isinstance(kept := rules.treat(each), Document):
+                texts.append(kept.text)
         if read >= SAMPLE_BYTES:
             break
     return texts, read

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from holdfast.base.records import Document
+from holdfast.disk.files import fingerprint
 from holdfast.text.locate import InputFile, files_fingerprint, find_inputs
 from holdfast.text.meter import Meter
 from holdfast.text.rejection import Rejected
@@ -58,7 +59,10 @@ def source_fingerprint(settings: CorpusSettings) -> str:
     Raises DataFault when it can not be read at all.
     """
     source = local if settings.generator is None else generated
-    return source.fingerprint(settings)
+    found = source.fingerprint(settings)
+    if settings.words is None:
+        return found
+    return fingerprint([found, files_fingerprint(find_inputs(settings.words, "corpus.words").files)])
 
 
 def content_fingerprint(paths: str | list[str], setting: str = "sft.path") -> str:
