@@ -10,11 +10,12 @@ import pytest
 
 from holdfast.base.faults import DataFault, DiskFault
 from holdfast.disk.files import chunk_hashes
-from holdfast.text import deal, gather
+from holdfast.text import gather
 from holdfast.text.build import CorpusSummary, build_corpus
 from holdfast.text.corpus import read_split
 from holdfast.text.manifest import read_manifest
 from holdfast.text.settings import CorpusSettings
+from holdfast.text.sides import COPY
 
 from ..disk.breaking import WAYS, goes_on_wherever_it_is_broken, nothing_goes_past_the_watcher
 
@@ -59,7 +60,8 @@ def test_the_manifest_describes_the_files(corpus_folder: Path, tmp_path: Path, m
         assert chunk_hashes(tmp_path / each["name"]) == each["chunks"]
         assert (tmp_path / each["name"]).read_bytes().count(b"\n") == each["documents"]
     on_disk = {path.name for path in tmp_path.iterdir()} - {"texts"}
-    assert on_disk == {"manifest.json", "rejected.jsonl"} | {each["name"] for each in manifest["files"]}
+    listed = {each["name"] for each in (*manifest["files"], *manifest["ledger"])}
+    assert on_disk == {"manifest.json", "rejected.jsonl", "README.md"} | listed
     assert manifest["clean"]["nfc"] >= 1
     assert manifest["sources"]["."]["documents"] == 40
 
@@ -76,7 +78,8 @@ def test_a_whole_corpus_is_not_made_again_and_litter_goes(corpus_folder: Path, t
     out = tmp_path / "out"
     summary = make(corpus_folder, out)
     before = made_at(out)
-    assert before.keys() == {"manifest.json", "rejected.jsonl", "train-00000.jsonl", "val-00000.jsonl"}
+    parts = {f"{kind}-00000.jsonl" for kind in ("train", "val", "ledger")}
+    assert before.keys() == {"manifest.json", "rejected.jsonl", "README.md"} | parts
     for stale in ("train-00007.jsonl", ".gathered-00000.jsonl", ".dealt-00001.json", ".train-00000.jsonl.1.part"):
         (out / stale).write_text("stale")
     assert make(corpus_folder, out) == summary
@@ -139,7 +142,7 @@ def test_copies_are_dropped_or_kept_on_one_side(corpus_folder: Path, tmp_path: P
     summary = make(corpus_folder, tmp_path / "a")
     assert summary.manifest["rejected"] == {"copy of another document": 40}
     assert set(listed(tmp_path / "a")) == {f"z-{path.name}" for path in originals}
-    assert make(corpus_folder, tmp_path / "b", dedup=False, val_fraction=0.2).manifest["rejected"] == {}
+    assert make(corpus_folder, tmp_path / "b", dedup={"documents": "off"}, val_fraction=0.2).manifest["rejected"] == {}
     train, val = ids(tmp_path / "b", "train"), ids(tmp_path / "b", "val")
     assert len(train | val) == 80
     assert all((path.name in val) == (f"z-{path.name}" in val) for path in originals)
@@ -172,7 +175,7 @@ def test_generated_text(tmp_path: Path) -> None:
     settings = CorpusSettings(generator="harbour", documents=60)
     told: list[tuple[int, int | None]] = []
     summary = build_corpus(settings, 3, tmp_path, lambda done, total: told.append((done, total)))
-    assert summary.manifest["sources"]["generated"]["documents"] + summary.manifest["rejected"].get(deal.COPY, 0) == 60
+    assert summary.manifest["sources"]["generated"]["documents"] + summary.manifest["rejected"].get(COPY, 0) == 60
     assert told[-1][0] > 0
 
 
@@ -208,7 +211,7 @@ def test_only_copies_of_one_text_can_not_be_split(tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text("the same text")
     with pytest.raises(DataFault, match="no text can be held out"):
-        make(tmp_path, tmp_path / "out", dedup=False)
+        make(tmp_path, tmp_path / "out", dedup={"documents": "off"})
 
 
 @pytest.mark.timeout(30)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.text.dedup import originals, words_and_digest
+from holdfast.text.dedup.exact import originals, words_and_digest
 
 
 def test_white_space_and_capitals_make_no_difference_and_anything_else_does() -> None:
