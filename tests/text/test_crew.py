@@ -74,10 +74,9 @@ def test_reading_that_fails_ends_the_workers() -> None:
         yield from range(50)
         raise DataFault("it can not be read", "try another")
 
-    used = set()
+    used: set[int] = set()
     with pytest.raises(DataFault, match="it can not be read"):
-        for _, pid in crew.spread(process, failing(), one, 2):
-            used.add(pid)
+        used.update(pid for _, pid in crew.spread(process, failing(), one, 2))
     assert len(used) == 3
     assert not any(map(alive, used - {os.getpid()}))
 

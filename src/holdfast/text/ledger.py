@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from holdfast.base.records import Document
 from holdfast.text import split
-from holdfast.text.dedup.exact import words_and_digest
+from holdfast.text.dedup.exact import count_words, digest
 from holdfast.text.rejection import Rejected
 
 MOST_REJECTED = 10_000  # listed one by one; all are counted
@@ -67,11 +67,10 @@ class Entry:
 
 def entry(seed: int, document: Document) -> Entry:
     """The entry of a document."""
-    words, digest = words_and_digest(document.text)
     return Entry(
         split.key(seed, document.id),
-        digest,
-        measure(document.text, words),
+        digest(document.text),
+        measure(document.text),
         work_of(document.meta),
         year_of(document.meta),
         source_of(document),
@@ -165,10 +164,10 @@ class Ledger:
         return (self._columns(8)[:, 0] & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
-def measure(text: str, words: int | None = None) -> tuple[int, int, int]:
+def measure(text: str) -> tuple[int, int, int]:
     """(characters, bytes, words) of a text."""
     size = len(text) if text.isascii() else len(text.encode("utf-8"))
-    return len(text), size, len(text.split()) if words is None else words
+    return len(text), size, count_words(text)
 
 
 def source_of(document: Document) -> str:
