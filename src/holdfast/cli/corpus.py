@@ -8,8 +8,12 @@ from typing import Annotated
 import typer
 
 from holdfast.base.faults import RecipeFault
+from holdfast.cli.corpus_stats import stats
 
 app = typer.Typer(help="Make a corpus by itself.", no_args_is_help=True)
+
+
+app.command("stats")(stats)
 
 
 @app.callback()

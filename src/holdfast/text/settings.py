@@ -27,8 +27,8 @@ class DedupSettings(Section):
     )
     paragraphs: Literal["off", "exact", "near"] = Field(
         default="off",
-        description="Cut out paragraphs of 20 words or more that an earlier document has; near: also those that differ "
-        "in a word or two.",
+        description="Cut out paragraphs of 20 words or more that an earlier document has; near: also many of those "
+        "that differ in a word or two.",
     )
     decontaminate: list[str] = Field(
         default=[],

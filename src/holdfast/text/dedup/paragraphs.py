@@ -37,7 +37,7 @@ class Marked(NamedTuple):
 def marked(text: str, words: Words, near: bool) -> Marked:
     """The paragraphs of a text that are long enough, each with its key: equal for paragraphs of the same words.
 
-    near: equal for most paragraphs that differ in a word or two: the four smallest hashes of their three-word runs
+    near: equal for many paragraphs that differ in a word or two: the four smallest hashes of their three-word runs
     (a min-hash of one band; Broder, 1997). Two paragraphs that share 95 % of these have the same key with a chance of
     about 80 %; two that share half, with 6 %: of what is found, some only look alike.
     """
