@@ -140,7 +140,7 @@ def test_all_that_is_there_twice_is_found(shelf: Path, tmp_path: Path) -> None:
     found = make(shelf, tmp_path / "out", **everything(shelf)).manifest["dedup"]
     assert (found["copies"], found["near_copies"]) == (1, 1)
     assert found["paragraphs"]["cut"] == 8  # seven times the passage, and one of the text that a row repeats
-    assert found["evaluated"] == {"eval.jsonl": {"documents": 2, "passages": 4}}
+    assert found["evaluated"] == {"eval.jsonl": {"documents": 2, "passages": 10}}
     assert found["leaks"]["runs"] > 100
     assert found["leaks"]["left"] == 0
     texts = [document.text for split in ("train", "val") for document in read_split(tmp_path / "out", split)]
@@ -224,7 +224,7 @@ def test_the_card_says_what_is_in_it(shelf: Path, tmp_path: Path) -> None:
     for name, row in manifest["sources"].items():
         assert f"| {name} | {row['documents']} | {row['words']:,} |" in body
     assert "1 equal, 1 nearly equal" in body
-    assert "Passages shared with eval.jsonl: 4 in 2 documents" in body
+    assert "Passages shared with eval.jsonl: 10 in 2 documents" in body
 
 
 def test_parts_change_nothing_but_where_files_end(
