@@ -19,7 +19,7 @@ def written(path: Path, *texts: str, begin: int = 0, near: bool = False) -> Path
     return path
 
 
-@pytest.mark.parametrize("held", [1 << 24, 1])
+@pytest.mark.parametrize("held", [1 << 22, 1])
 def test_the_first_document_keeps_what_the_later_ones_lose(
     tmp_path: Path, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

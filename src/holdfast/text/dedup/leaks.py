@@ -6,7 +6,7 @@ In 143 MB of texts from 1500 to 1920, independent novels share hardly any run of
 shares thousands with another one. The passages are cut out of the held-out text: it is the smaller side, and a verse
 stands in it once where the training text may have it a hundred times. A text that is mostly such passages goes.
 
-All runs of held-out text are looked up in all training text; where there are more than 16 million of them, one in 2, 4,
+All runs of held-out text are looked up in all training text; where there are more than 8 million of them, one in 2, 4,
 8, ... chosen by its hash, so that the memory stays bounded. What is found in a part of the training text is kept, so a
 search that is killed goes on behind it.
 """
@@ -23,7 +23,7 @@ from holdfast.text.dedup.passages import Ranges, passages
 from holdfast.text.dedup.shingles import Hashes, runs, words
 
 RUN_WORDS = 13
-MOST = 1 << 24  # runs of words that are remembered
+MOST = 1 << 23  # runs of words that are remembered
 MOSTLY = 0.5  # of a text in shared passages: then all of it goes
 
 

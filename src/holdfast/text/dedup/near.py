@@ -26,8 +26,9 @@ EDITION = (
 )
 SHORT_WORDS, SHORT_SHARE = 500, 0.8
 MOST_EDITIONS = 64  # more texts than that, tied by likeness alone, are a form that was filled in, not a work
-HELD_BYTES = 256 << 20
+HELD_BYTES = 128 << 20
 _COMPARED = 1 << 14  # pairs at once
+_READ = 1 << 13  # rows at once
 
 
 class Pairs(NamedTuple):
@@ -68,12 +69,19 @@ class Sketches:
             bands = range(band, min(band + at_once, BANDS))
             keys = np.empty((len(bands), count), np.uint64)
             done = 0
-            for rows, begin in zip(self.maps, self.begins, strict=False):
-                some = filled(rows[of[begin : begin + len(rows)]])
+            for some in self._blocks(of):
+                full = filled(some)
                 for number, each in enumerate(bands):
-                    keys[number, done : done + len(some)] = _key(some[:, each * BAND : (each + 1) * BAND])
-                done += len(some)
+                    keys[number, done : done + len(full)] = _key(full[:, each * BAND : (each + 1) * BAND])
+                done += len(full)
             yield from keys
+
+    def _blocks(self, of: NDArray[np.bool_]) -> Iterator[Sketch]:
+        """The rows of the chosen texts, some at a time."""
+        for rows, begin in zip(self.maps, self.begins.tolist(), strict=False):
+            for at in range(0, len(rows), _READ):
+                some = rows[at : at + _READ]
+                yield some[of[begin + at : begin + at + len(some)]]
 
 
 def pairs(sketches: Sketches, of: NDArray[np.bool_], least: float) -> Pairs:

@@ -17,7 +17,7 @@ from holdfast.text.dedup.passages import passages
 from holdfast.text.dedup.shingles import Hashes, Words, runs, stirred
 
 LEAST_WORDS = 20  # shorter ones are headings, names of speakers, refrains
-HELD = 1 << 24  # hashes looked at in one go
+HELD = 1 << 22  # rows looked at in one go, 32 bytes each
 NEAR_WORDS = 3
 _ROW = 4
 
