@@ -6,17 +6,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import yaml
 
 from holdfast.base.faults import DataFault, DiskFault
 from holdfast.disk.files import chunk_hashes
-from holdfast.text import deal, gather
+from holdfast.text import crew, gather, harbour
 from holdfast.text.build import CorpusSummary, build_corpus
 from holdfast.text.corpus import read_split
+from holdfast.text.dedup.leaks import sampled
 from holdfast.text.manifest import read_manifest
 from holdfast.text.settings import CorpusSettings
+from holdfast.text.sides import COPY, NEAR_COPY
 
-from ..disk.breaking import WAYS, goes_on_wherever_it_is_broken, nothing_goes_past_the_watcher
+from ..disk.breaking import WAYS, contents, goes_on_wherever_it_is_broken, nothing_goes_past_the_watcher
 
 
 def make(path: Path, out: Path, seed: int = 1, **settings: Any) -> CorpusSummary:
@@ -59,7 +63,8 @@ def test_the_manifest_describes_the_files(corpus_folder: Path, tmp_path: Path, m
         assert chunk_hashes(tmp_path / each["name"]) == each["chunks"]
         assert (tmp_path / each["name"]).read_bytes().count(b"\n") == each["documents"]
     on_disk = {path.name for path in tmp_path.iterdir()} - {"texts"}
-    assert on_disk == {"manifest.json", "rejected.jsonl"} | {each["name"] for each in manifest["files"]}
+    listed = {each["name"] for each in (*manifest["files"], *manifest["ledger"])}
+    assert on_disk == {"manifest.json", "rejected.jsonl", "README.md"} | listed
     assert manifest["clean"]["nfc"] >= 1
     assert manifest["sources"]["."]["documents"] == 40
 
@@ -76,7 +81,8 @@ def test_a_whole_corpus_is_not_made_again_and_litter_goes(corpus_folder: Path, t
     out = tmp_path / "out"
     summary = make(corpus_folder, out)
     before = made_at(out)
-    assert before.keys() == {"manifest.json", "rejected.jsonl", "train-00000.jsonl", "val-00000.jsonl"}
+    parts = {f"{kind}-00000.jsonl" for kind in ("train", "val", "ledger")}
+    assert before.keys() == {"manifest.json", "rejected.jsonl", "README.md"} | parts
     for stale in ("train-00007.jsonl", ".gathered-00000.jsonl", ".dealt-00001.json", ".train-00000.jsonl.1.part"):
         (out / stale).write_text("stale")
     assert make(corpus_folder, out) == summary
@@ -112,6 +118,115 @@ def test_wherever_it_is_broken_it_goes_on_behind_the_finished_parts(library: Pat
     assert counted["finished_files_kept"] > 20
 
 
+@pytest.fixture
+def shelf(library: Path) -> Path:
+    """The library with all that can be there twice: a paragraph, a verse, a question, an edition with misprints."""
+    passage = " ".join(f"passage{number}" for number in range(30))
+    for number, path in enumerate(sorted((library / "a").iterdir())):
+        path.write_text(f"{path.read_text('utf-8')}\n\n{passage}\n\nIts number is {number}.\n", "utf-8")
+    book = " ".join(document.text for document in harbour.documents(60, 8)).split()
+    (library / "book.txt").write_text(" ".join(book))
+    (library / "edition.txt").write_text(" ".join("rn" + word if n % 40 == 7 else word for n, word in enumerate(book)))
+    (library.parent / "eval.jsonl").write_text(json.dumps({"query": " ".join(book[300:330])}))
+    return library
+
+
+def everything(shelf: Path) -> dict[str, Any]:
+    """Settings that leave nothing unasked."""
+    return {"dedup": {"paragraphs": "exact", "decontaminate": [str(shelf.parent / "eval.jsonl")]}, "val_fraction": 0.3}
+
+
+def test_all_that_is_there_twice_is_found(shelf: Path, tmp_path: Path) -> None:
+    found = make(shelf, tmp_path / "out", **everything(shelf)).manifest["dedup"]
+    assert (found["copies"], found["near_copies"]) == (1, 1)
+    assert found["paragraphs"]["cut"] == 8  # seven times the passage, and one of the text that a row repeats
+    assert found["evaluated"] == {"eval.jsonl": {"documents": 2, "passages": 10}}
+    assert found["leaks"]["runs"] > 100
+    assert found["leaks"]["left"] == 0
+    texts = [document.text for split in ("train", "val") for document in read_split(tmp_path / "out", split)]
+    assert sum("passage7 passage8" in text for text in texts) == 1
+
+
+def test_no_run_of_words_is_on_both_sides(shelf: Path, tmp_path: Path) -> None:
+    verse = " ".join(f"verse{number}" for number in range(15))
+    for number, path in enumerate(sorted((shelf / "b").iterdir())):
+        path.write_text(f"{path.read_text('utf-8')}\n\nThey sang: {verse}!\n\nAll {number} of them.\n", "utf-8")
+    manifest = make(shelf, tmp_path / "out", val_fraction=0.3).manifest
+    assert manifest["dedup"]["leaks"]["cut_passages"] >= 1
+    train = sampled(document.text for document in read_split(tmp_path / "out", "train"))
+    held = list(read_split(tmp_path / "out", "val"))
+    assert not np.isin(sampled(document.text for document in held).hashes, train.hashes).any()
+    cut = [document for document in held if "shared_with_train" in document.meta.get("cleaned", ())]
+    assert cut
+    tally = manifest["splits"]["val"]
+    assert tally["characters"] == sum(len(document.text) for document in held)
+    counted = make(shelf, tmp_path / "counted", val_fraction=0.3, dedup={"leaks": "count"}).manifest
+    assert counted["dedup"]["leaks"]["left"] == manifest["dedup"]["leaks"]["shared"] > 0
+    assert make(shelf, tmp_path / "off", dedup={"leaks": "off"}).manifest["dedup"]["leaks"] is None
+
+
+def test_the_ledger_knows_every_document(shelf: Path, tmp_path: Path) -> None:
+    manifest = make(shelf, tmp_path / "out", **everything(shelf)).manifest
+    rows = [
+        json.loads(line)
+        for each in manifest["ledger"]
+        for line in (tmp_path / "out" / each["name"]).read_text("utf-8").splitlines()
+    ]
+    sides = {row["id"]: row["side"] for row in rows}
+    for split in ("train", "val"):
+        assert {id for id, side in sides.items() if side == split} == ids(tmp_path / "out", split)
+    (edition,) = (row for row in rows if row["id"] == "edition.txt")
+    assert edition["side"] is None
+    assert edition["why"] == NEAR_COPY
+    assert rows[edition["row_of_original"]]["id"] == "book.txt"
+    assert rows[edition["row_of_original"]]["steps"] == ["decontaminated"]
+    assert all(len(row["hash"]) == 32 and row["words"] > 0 and row["licence"] == "unknown" for row in rows)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_wherever_it_is_broken_all_that_was_found_is_the_same(shelf: Path, tmp_path: Path, way: str) -> None:
+    build = partial(make, shelf, **everything(shelf))
+    assert goes_on_wherever_it_is_broken(build, tmp_path / "out", way, 8)["finished_files_kept"] > 20
+
+
+def test_the_number_of_processes_changes_nothing(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(shelf, tmp_path / "one", workers=1, **everything(shelf))
+    monkeypatch.setattr(crew, "ALONE", 500)
+    monkeypatch.setattr(crew, "BATCH", 900)
+    for workers in (1, 2, 3):
+        make(shelf, tmp_path / str(workers), workers=workers, **everything(shelf))
+        assert contents(tmp_path / str(workers)) == contents(tmp_path / "one")
+
+
+def test_several_processes_go_on_wherever_they_are_broken(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "ALONE", 500)
+    monkeypatch.setattr(crew, "BATCH", 900)
+    build = partial(make, shelf, workers=2, **everything(shelf))
+    assert goes_on_wherever_it_is_broken(build, tmp_path / "out", "killed", 3)["finished_files_kept"] > 20
+
+
+def test_other_evaluation_files_make_it_anew(shelf: Path, tmp_path: Path) -> None:
+    first = make(shelf, tmp_path / "out", **everything(shelf))
+    (shelf.parent / "eval.jsonl").write_text(json.dumps({"query": "nothing of all that"}))
+    again = make(shelf, tmp_path / "out", **everything(shelf))
+    assert again.fingerprint != first.fingerprint
+    assert again.manifest["dedup"]["evaluated"] == {}
+
+
+def test_the_card_says_what_is_in_it(shelf: Path, tmp_path: Path) -> None:
+    manifest = make(shelf, tmp_path / "out", **everything(shelf)).manifest
+    _, head, body = (tmp_path / "out" / "README.md").read_text("utf-8").split("---\n", 2)
+    said = yaml.safe_load(head)
+    assert said["license"] == "unknown"
+    assert said["configs"][0]["data_files"][1] == {"split": "validation", "path": "val-*.jsonl"}
+    for name, row in manifest["sources"].items():
+        assert f"| {name} | {row['documents']} | {row['words']:,} |" in body
+    assert "1 equal, 1 nearly equal" in body
+    assert "Passages shared with eval.jsonl: 10 in 2 documents" in body
+
+
 def test_parts_change_nothing_but_where_files_end(
     library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +254,7 @@ def test_copies_are_dropped_or_kept_on_one_side(corpus_folder: Path, tmp_path: P
     summary = make(corpus_folder, tmp_path / "a")
     assert summary.manifest["rejected"] == {"copy of another document": 40}
     assert set(listed(tmp_path / "a")) == {f"z-{path.name}" for path in originals}
-    assert make(corpus_folder, tmp_path / "b", dedup=False, val_fraction=0.2).manifest["rejected"] == {}
+    assert make(corpus_folder, tmp_path / "b", dedup={"documents": "off"}, val_fraction=0.2).manifest["rejected"] == {}
     train, val = ids(tmp_path / "b", "train"), ids(tmp_path / "b", "val")
     assert len(train | val) == 80
     assert all((path.name in val) == (f"z-{path.name}" in val) for path in originals)
@@ -172,7 +287,7 @@ def test_generated_text(tmp_path: Path) -> None:
     settings = CorpusSettings(generator="harbour", documents=60)
     told: list[tuple[int, int | None]] = []
     summary = build_corpus(settings, 3, tmp_path, lambda done, total: told.append((done, total)))
-    assert summary.manifest["sources"]["generated"]["documents"] + summary.manifest["rejected"].get(deal.COPY, 0) == 60
+    assert summary.manifest["sources"]["generated"]["documents"] + summary.manifest["rejected"].get(COPY, 0) == 60
     assert told[-1][0] > 0
 
 
@@ -208,7 +323,7 @@ def test_only_copies_of_one_text_can_not_be_split(tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text("the same text")
     with pytest.raises(DataFault, match="no text can be held out"):
-        make(tmp_path, tmp_path / "out", dedup=False)
+        make(tmp_path, tmp_path / "out", dedup={"documents": "off"})
 
 
 @pytest.mark.timeout(30)

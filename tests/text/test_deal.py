@@ -4,41 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.base.records import Document
-from holdfast.text.deal import Dealing, sides
+from holdfast.text.deal import Dealing, Orders
+from holdfast.text.dedup.passages import NO_CUTS
 from holdfast.text.gather import Gathering
-from holdfast.text.ledger import Ledger
 from holdfast.text.meter import Meter
 from holdfast.text.settings import CorpusSettings
+from holdfast.text.sides import sides
 
 from ..disk.breaking import contents
-
-
-def entered(*texts: str) -> Ledger:
-    ledger = Ledger(1)
-    for number, text in enumerate(texts):
-        ledger.add(Document(str(number), text))
-    return ledger
-
-
-def test_a_copy_goes_nowhere_and_everything_else_to_one_side() -> None:
-    to = sides(entered(*(f"text {number}" for number in range(20)), "TEXT  3", "text 4"), CorpusSettings(path="."))
-    assert (to.train ^ to.val)[:20].all()
-    assert not (to.train | to.val)[20:].any()
-    assert to.cut is None
-
-
-def test_the_document_that_is_cut_goes_to_neither_side_whole() -> None:
-    to = sides(entered("the only text", "the only text"), CorpusSettings(path="."))
-    assert to.cut == 0
-    assert to.tail_bytes >= 1
-    assert not (to.train | to.val).any()
-
-
-def test_nothing_is_dealt_of_nothing() -> None:
-    to = sides(entered(), CorpusSettings(path="."))
-    assert len(to.train) == len(to.val) == 0
-    assert to.cut is None
 
 
 def deal(library: Path, out: Path) -> Dealing:
@@ -48,7 +21,8 @@ def deal(library: Path, out: Path) -> Dealing:
     gathering = Gathering(settings, 1, out, "same")
     gathering.continue_behind(len(dealing.records))
     gathering.run(Meter(lambda done, total: None))
-    dealing.run(gathering.parts, sides(gathering.ledger, settings), gathering.refusals)
+    orders = Orders(sides(gathering.ledger, settings, None), NO_CUTS, NO_CUTS)
+    dealing.run(gathering.parts, gathering.ledger, orders, gathering.refusals)
     return dealing
 
 

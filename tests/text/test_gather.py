@@ -6,8 +6,8 @@ import pytest
 
 from holdfast.base.records import Document
 from holdfast.disk.fileops import Operation, watched
-from holdfast.text import gather
-from holdfast.text.gather import Gathering, text_path
+from holdfast.text import treat
+from holdfast.text.gather import Gathering, part_path
 from holdfast.text.meter import Meter
 from holdfast.text.rejection import Rejected
 from holdfast.text.rules import Rules
@@ -42,7 +42,7 @@ def cleaned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             texts.append(document.text)
             return super().treat(document)
 
-    monkeypatch.setattr(gather, "Rules", Counting)
+    monkeypatch.setattr(treat, "Rules", Counting)
     return texts
 
 
@@ -78,7 +78,7 @@ def test_no_text_is_cleaned_twice(library: Path, tmp_path: Path, cleaned: list[s
 
 def test_a_damaged_part_and_those_behind_it_are_gathered_again(library: Path, tmp_path: Path) -> None:
     whole = run(library, tmp_path)
-    for path in (text_path(tmp_path, 2), tmp_path / ".gathered-00003.ledger", tmp_path / ".gathered-00001.json"):
+    for path in (part_path(tmp_path, 2), tmp_path / ".gathered-00003.ledger", tmp_path / ".gathered-00001.json"):
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
@@ -90,7 +90,7 @@ def test_a_damaged_part_and_those_behind_it_are_gathered_again(library: Path, tm
 def test_of_a_part_that_is_dealt_the_text_is_not_needed(library: Path, tmp_path: Path) -> None:
     whole = run(library, tmp_path)
     for number in range(2):
-        text_path(tmp_path, number).unlink()
+        part_path(tmp_path, number).unlink()
     assert start(library, tmp_path)[1] == []
     again, _ = start(library, tmp_path)
     again.continue_behind(2)

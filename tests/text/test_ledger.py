@@ -1,13 +1,13 @@
 """What is counted, and under which name."""
 
 from holdfast.base.records import Document
-from holdfast.text.ledger import Ledger, Refusals, Tally, source_of
+from holdfast.text.ledger import Ledger, Refusals, Tally, entry, source_of
 from holdfast.text.rejection import Rejected
 
 
 def test_characters_bytes_and_words() -> None:
-    ledger = Ledger(1)
-    ledger.add(Document("a.txt", "zwölf Schiffe 🚢", {"path": "a.txt"}))
+    ledger = Ledger()
+    ledger.add(entry(1, Document("a.txt", "zwölf Schiffe 🚢", {"path": "a.txt"})))
     assert ledger.counts.tolist() == [[15, 19, 3]]
     tally = Tally(1, 15, 19, 3) + Tally(1, 1, 1, 1)
     assert tally.plain() == {"documents": 2, "characters": 16, "bytes": 20, "words": 4}
@@ -15,9 +15,9 @@ def test_characters_bytes_and_words() -> None:
 
 def test_the_seed_and_the_id_place_a_document() -> None:
     def keys(seed: int, *ids: str) -> list[int]:
-        ledger = Ledger(seed)
+        ledger = Ledger()
         for each in ids:
-            ledger.add(Document(each, "same text"))
+            ledger.add(entry(seed, Document(each, "same text")))
         return ledger.keys.tolist()
 
     assert keys(1, "a", "b") == keys(1, "b", "a")[::-1]
@@ -35,18 +35,18 @@ def test_entries_come_back_in_pieces_as_they_were() -> None:
     documents = [
         Document(f"{folder}/{n}.txt", f"text {n}", {"path": f"{folder}/{n}.txt"}) for n, folder in enumerate("aabca")
     ]
-    whole, first, again = Ledger(1), Ledger(1), Ledger(1)
+    whole, first, again = Ledger(), Ledger(), Ledger()
     for document in documents:
-        whole.add(document)
+        whole.add(entry(1, document))
     for document in documents[:3]:
-        first.add(document)
-    again.extend(first.since(0), first.names)
+        first.add(entry(1, document))
+    again.extend(first.since(0), first.names, first.licences)
     for document in documents[3:]:
-        again.add(document)
+        again.add(entry(1, document))
     assert again.since(0) == whole.since(0)
     assert list(again.names) == list(whole.names) == ["a", "b", "c"]
     assert whole.sources.tolist() == [0, 0, 1, 2, 0]
-    assert Ledger(1).counts.shape == (0, 3)
+    assert Ledger().counts.shape == (0, 3)
 
 
 def test_all_rejections_are_counted_and_the_first_are_listed() -> None:

@@ -8,11 +8,16 @@ from holdfast.base.records import Document
 from holdfast.text.build import build_corpus
 from holdfast.text.clean import STEPS, clean
 from holdfast.text.corpus import RejectedRow, read_conversations, read_split
+from holdfast.text.dedup.known import Known
+from holdfast.text.dedup.leaks import sampled
+from holdfast.text.dedup.leaks import shared as shared_runs
 from holdfast.text.settings import CorpusSettings
+from holdfast.text.sides import NEAR_COPY
 
 
-def corpus(path: Path, out: Path) -> dict[str, Document]:
-    build_corpus(CorpusSettings(path=str(path)), 1, out, lambda done, total: None)
+def corpus(path: Path, out: Path, documents: str = "exact") -> dict[str, Document]:
+    settings = CorpusSettings(path=str(path), dedup={"documents": documents})
+    build_corpus(settings, 1, out, lambda done, total: None)
     return {each.id: each for split in ("train", "val") for each in read_split(out, split)}
 
 
@@ -27,6 +32,12 @@ def test_raw_books_become_clean_ones(shared: Path, tmp_path: Path) -> None:
         assert clean(document.text) == document.text
         everything = clean(document.text, tuple(STEPS))
         assert clean(everything, tuple(STEPS)) == everything
+
+
+def test_of_one_book_in_four_forms_one_is_kept(shared: Path, tmp_path: Path) -> None:
+    documents = corpus(shared / "data" / "fixtures" / "gutenberg_raw", tmp_path, "near")
+    assert len(documents) == 7  # as 9198.txt, 9198-8.txt, 9198-h.htm and old_7tcng10.txt
+    assert [name for name in documents if name.startswith(("9198", "old"))] == ["9198-8.txt"]
 
 
 def test_an_unwrapped_novel_says_the_same_words(shared: Path) -> None:
@@ -50,8 +61,16 @@ def test_chats_as_they_are_published(shared: Path) -> None:
 
 @pytest.mark.slow
 def test_a_library_of_four_centuries(shared: Path, tmp_path: Path) -> None:
-    summary = build_corpus(CorpusSettings(path=str(shared / "data" / "history")), 1, tmp_path, lambda done, total: None)
+    """And second editions of four of its novels: they are found, and nothing else is taken for a copy."""
+    paths = [str(shared / "data" / "history"), str(shared / "data" / "fixtures" / "near_duplicates")]
+    summary = build_corpus(CorpusSettings(path=paths), 1, tmp_path, lambda done, total: None)
     train, val = (summary.manifest["splits"][split] for split in ("train", "val"))
     assert train["documents"] + val["documents"] == 422
     assert val["bytes"] / (train["bytes"] + val["bytes"]) == pytest.approx(0.05, abs=0.01)
-    assert not summary.manifest["rejected"]
+    assert summary.manifest["rejected"] == {NEAR_COPY: 4}
+    assert {"1500", "1710", "1890", "unknown"} <= set(summary.manifest["decades"])
+    assert summary.manifest["dedup"]["leaks"]["left"] == 0
+    held = sampled(document.text for document in read_split(tmp_path, "val"))
+    known = Known(held.hashes)
+    assert held.every == 1
+    assert not any(len(shared_runs(document.text, known)) for document in read_split(tmp_path, "train"))

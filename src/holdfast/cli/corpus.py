@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.base.faults import RecipeFault
+from holdfast.cli.corpus_stats import stats
 from holdfast.cli.screen import AsJson, harmless, show_json
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Make a corpus by itself, and see what becomes of a text.", no_args_is_help=True)
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+app.command("stats")(stats)
 
 
 @app.callback()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from holdfast.journal.container import memory
+from holdfast.base.machine import memory
 
 EVERY_SECONDS = 5.0
 

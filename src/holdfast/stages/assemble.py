@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from holdfast.base.faults import RecipeFault
+from holdfast.base.machine import cores
 from holdfast.base.ranks import place
 from holdfast.feed.feed import Feed
 from holdfast.feed.shards import Shards
-from holdfast.journal.container import cores
 from holdfast.model.build import build, initialise
 from holdfast.model.config import Config
 from holdfast.model.sizes import size_config

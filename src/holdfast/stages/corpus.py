@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from holdfast.disk.files import read_json, write_text
+from holdfast.evals.report.corpus import render_corpus
 from holdfast.journal.sinks.bars import progress_bar
 from holdfast.stages.recipe import Recipe, identity
 from holdfast.stages.run import Run
 from holdfast.stages.stage import Stage
 from holdfast.text.build import build_corpus
-from holdfast.text.manifest import MANIFEST, SCHEMA
+from holdfast.text.manifest import MANIFEST, SCHEMA, read_manifest
 from holdfast.text.sources import source_fingerprint
+
+PAGE = "stats.html"
+TOKENS = "manifest.json"  # of the shards of one side
 
 
 def settings(recipe: Recipe) -> Mapping[str, Any]:
@@ -29,8 +35,25 @@ def work(run: Run) -> Mapping[str, Any]:
             progress(done, total)
 
         summary = build_corpus(run.recipe.corpus, run.recipe.seed, run.dir / "corpus", told)
+    write_page(run.dir / "corpus")
     run.say(summary.line())
     return {"fingerprint": summary.fingerprint} | summary.facts()
+
+
+def write_page(corpus: Path) -> None:
+    """Write the page that shows what is in a corpus."""
+    write_text(corpus / PAGE, render_corpus(read_manifest(corpus)))
+
+
+def statistics(path: Path) -> dict[str, Any]:
+    """What is in the corpus of a run, or in a folder that is one, as its manifest says, without the lists of files; and
+    of a run that has them, how many tokens each side is. Raises DataFault when there is none."""
+    of_run = (path / "corpus").is_dir()
+    manifest = read_manifest(path / "corpus" if of_run else path)
+    found = {key: value for key, value in manifest.items() if not isinstance(value, list)}
+    tokens = {split: path / "tokens" / split / TOKENS for split in manifest["splits"]} if of_run else {}
+    counts = {split: read_json(each)["tokens"] for split, each in tokens.items() if each.exists()}
+    return found | ({"tokens": counts} if counts else {})
 
 
 STAGE = Stage("corpus", (), settings, work, outputs=(MANIFEST,), resumes=True, shared=True)

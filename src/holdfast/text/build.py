@@ -1,8 +1,12 @@
 """From raw text to a corpus: read, clean, gate, then drop copies, hold out, and write both sides.
 
-Two passes, so that the held-out share is right in bytes although documents come one by one: `gather` reads and cleans
-into parts and remembers a few numbers of each document; `deal` gives each part's lines to their sides. Both finish
-part by part, so a build that was killed goes on behind the last part that is whole.
+    gather     reads and cleans into parts, and remembers a few numbers of each document
+    sides      decides from these numbers what is a copy and what is held out
+    leakage    looks held-out text up in training text, and says what to cut
+    deal       gives each part's documents to their sides
+
+So the held-out share is right in bytes although documents come one by one. Each of them finishes part by part: a build
+that was killed goes on behind the last part that is whole, and the same bytes come out.
 """
 
 from __future__ import annotations
@@ -18,17 +22,26 @@ from typing import Any
 
 from holdfast.base.faults import DataFault, DiskFault
 from holdfast.disk import fileops, parts
-from holdfast.disk.files import write_bytes
-from holdfast.text.deal import SPLITS, Dealing, sides
+from holdfast.disk.files import write_bytes, write_text
+from holdfast.text.card import CARD, card
+from holdfast.text.deal import Dealing, Orders
+from holdfast.text.dedup.near import Sketches
+from holdfast.text.dedup.paragraphs import repeated
+from holdfast.text.dedup.passages import NO_CUTS, Cuts
 from holdfast.text.gather import Gathering
+from holdfast.text.leakage import Leakage
 from holdfast.text.ledger import Refusals
 from holdfast.text.lines import json_line
 from holdfast.text.manifest import MANIFEST, describe, finished, origin
 from holdfast.text.meter import Meter, Progress
 from holdfast.text.settings import CorpusSettings
+from holdfast.text.sides import SPLITS, Sides, sides
 
 REJECTED = "rejected.jsonl"
-_OURS = r"(train|val)-\d{5}\.jsonl|\.gathered-\d{5}\.(jsonl|ledger|json)|\.dealt-\d{5}\.json"
+_OURS = (
+    r"(train|val|ledger)-\d{5}\.jsonl|\.gathered-\d{5}\.(jsonl|ledger|rows|sketches|paragraphs|json)"
+    r"|\.looked-\d{5}\.(json|found)|\.leaks\.(json|cuts)|\.heldout\.hashes|\.dealt-\d{5}\.json"
+)
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
 
 
@@ -60,7 +73,8 @@ class CorpusSummary:
 
 
 def build_corpus(settings: CorpusSettings, seed: int, out: Path, progress: Progress) -> CorpusSummary:
-    """Write `out/train-*.jsonl` and `out/val-*.jsonl` (id, text, meta), `out/rejected.jsonl` and, last, the manifest.
+    """Write `out/train-*.jsonl` and `out/val-*.jsonl` (id, text, meta), `out/ledger-*.jsonl` (what is known of each
+    document), `out/rejected.jsonl`, a dataset card and, last, the manifest.
 
     The same files, settings and seed give the same bytes, however often the build was killed on the way: what it had
     finished is verified and kept. What a build of anything else left in `out` is replaced.
@@ -71,7 +85,7 @@ def build_corpus(settings: CorpusSettings, seed: int, out: Path, progress: Progr
         made_from = origin(settings, seed)
         fileops.make_directory(out)
         manifest = finished(out, made_from) or _build(settings, seed, out, made_from, Meter(progress))
-        parts.sweep(out, _OURS, [each["name"] for each in manifest["files"]])
+        parts.sweep(out, _OURS, [each["name"] for each in (*manifest["files"], *manifest["ledger"])])
     return CorpusSummary(manifest["fingerprint"], manifest)
 
 
@@ -79,20 +93,40 @@ def _build(settings: CorpusSettings, seed: int, out: Path, made_from: str, meter
     if (out / MANIFEST).exists():
         fileops.unlink(out / MANIFEST)
     dealing = Dealing(out, made_from)
+    leakage = Leakage(settings, out, made_from)
+    if leakage.is_open:
+        dealing.records.clear()  # what was dealt without knowing of leaks is dealt again
     gathering = Gathering(settings, seed, out, made_from)
     gathering.continue_behind(len(dealing.records))
-    parts.sweep(out, _OURS, dealing.names | gathering.names)
+    parts.sweep(out, _OURS, dealing.names | gathering.names | leakage.names)
     gathering.run(meter)
     ledger, refusals = gathering.ledger, gathering.refusals
-    to = sides(ledger, settings)
-    dealing.run(gathering.parts, to, refusals)
+    to = sides(ledger, settings, Sketches(gathering.paths("sketches")) if settings.dedup.documents == "near" else None)
+    repeats = Cuts(repeated(gathering.paths("paragraphs"), to.kept)) if settings.dedup.paragraphs != "off" else NO_CUTS
+    leakage.run(gathering.parts, to, repeats)
+    dealing.run(gathering.parts, ledger, Orders(to, repeats, leakage.cuts), refusals)
     meter.tell()
     write_bytes(out / REJECTED, b"".join(map(json_line, refusals.rows)))
-    manifest = describe(settings, seed, made_from, ledger, to, dealing.records, refusals.counted())
+    found = _found_twice(to, repeats, gathering, leakage)
+    manifest = describe(settings, seed, made_from, ledger, to, dealing.records, refusals.counted(), found)
     if not all(manifest["splits"][split]["documents"] for split in SPLITS):
         raise _nothing_left(refusals, len(ledger), out / REJECTED)
+    write_text(out / CARD, card(manifest))
     parts.seal(out / MANIFEST, manifest)
     return manifest
+
+
+def _found_twice(to: Sides, repeats: Cuts, gathering: Gathering, leakage: Leakage) -> dict[str, Any]:
+    """What was there more than once, for the manifest."""
+    characters = int((repeats.rows[:, 2] - repeats.rows[:, 1]).sum())
+    return {
+        "copies": int((~to.kept & to.copies).sum()),
+        "near_copies": int((~to.kept & ~to.copies).sum()),
+        "tied_by_work": to.tied,
+        "paragraphs": {"cut": len(repeats.rows), "characters": characters},
+        "evaluated": {name: dict(sorted(counts.items())) for name, counts in sorted(gathering.evaluated.items())},
+        "leaks": leakage.facts,
+    }
 
 
 def _nothing_left(refusals: Refusals, gathered: int, listed: Path) -> DataFault:

@@ -1,68 +1,65 @@
-"""The second pass: each gathered document to its side, copies dropped, one part at a time.
+"""The second pass: each gathered document to its side, one part at a time, without what is there twice.
 
     train-00000.jsonl  val-00000.jsonl    what part 0 gives to each side; a side it gives nothing to has no file
-    .dealt-00000.json                     the part's record: how many documents a file holds, which copies it left out
+    ledger-00000.jsonl                    a row for each document of part 0, also for those that are left out
+    .dealt-00000.json                     the part's record: how many documents a file holds, which it left out
 
-Who goes where depends on the whole ledger and on nothing else, so a part comes out the same whenever it is dealt.
+Who goes where and what is cut out is decided before, so a part comes out the same whenever it is dealt.
 """
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from holdfast.base.records import Document
 from holdfast.disk import fileops, parts
 from holdfast.disk.files import atomic_writer
-from holdfast.text.dedup import originals
-from holdfast.text.gather import text_path
+from holdfast.text.dedup.passages import Cuts
+from holdfast.text.gather import part_path
 from holdfast.text.ledger import Ledger, Refusals, measure
-from holdfast.text.lines import document_line, read_document
+from holdfast.text.lines import document_line, json_line, read_document
 from holdfast.text.rejection import Rejected, preview
-from holdfast.text.settings import CorpusSettings
-from holdfast.text.split import choose, cut_document
+from holdfast.text.share import Share, reduced, shares
+from holdfast.text.sides import SPLITS, Sides
 
-SPLITS = ("train", "val")
-COPY = "copy of another document"
+REPEATED = "nothing but paragraphs of other documents"
+SHARED = "held out, but mostly text of the training side"
+LEAKS = "shared_with_train"  # the step's name in a document's meta
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
-    """Where each document of a ledger goes.
+class Orders:
+    """What was decided: where each document goes, and what is cut out of it: first `repeated`, then, of what
+    val gets, `leaks`."""
 
-    val, train: (n,) bool, documents that go there whole; what goes nowhere is a copy.
-    cut:        index of the document that is cut between both, if there is one. tail_bytes: how long its end should be.
+    to: Sides
+    repeated: Cuts
+    leaks: Cuts
+
+
+@dataclass
+class _Part:
+    """What was made of one part so far.
+
+    documents: lines by side. changed: by side, index and new measures of those that are not as they were gathered.
+    cut: the document that is cut between both sides, and what each got of it.
     """
 
-    train: NDArray[np.bool_]
-    val: NDArray[np.bool_]
-    cut: int | None
-    tail_bytes: int
-
-
-def sides(ledger: Ledger, settings: CorpusSettings) -> Sides:
-    """Decide, from hashes and sizes alone."""
-    first = originals(ledger.digests)
-    kept = first == np.arange(len(first)) if settings.dedup else np.ones(len(first), bool)
-    chosen = choose(ledger.keys[first][kept], ledger.counts[kept, 1], settings.val_fraction)
-    val = np.zeros(len(first), bool)
-    val[kept] = chosen.val
-    train = kept & ~val
-    cut = None if chosen.cut is None else int(np.flatnonzero(kept)[chosen.cut])
-    if cut is not None:
-        train[cut] = False
-    return Sides(train, val, cut, chosen.tail_bytes)
+    refusals: Refusals
+    documents: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, list[list[int]]] = field(default_factory=lambda: {split: [] for split in SPLITS})
+    cut: dict[str, Any] | None = None
 
 
 class Dealing:
     """The second pass over gathered parts, begun or continued.
 
-    records: what is on record of each dealt part: `files`, number of `documents` by side, what it `refused`, and of the
-             document that was `cut`, if it is in this part, its `id` and what each side got of it.
+    records: what is on record of each dealt part: `files`, number of `documents` by side, what it `refused`, what was
+             `changed`, and of the document that was `cut`, if it is in this part, its `id` and what each side got.
     """
 
     def __init__(self, out: Path, made_from: str) -> None:
@@ -79,46 +76,44 @@ class Dealing:
             f".dealt-{number:05}.json" for number in range(len(self.records))
         }
 
-    def run(self, gathered: list[int], to: Sides, refusals: Refusals) -> None:
+    def run(self, gathered: list[int], ledger: Ledger, orders: Orders, refusals: Refusals) -> None:
         """Deal the parts that are missing; `gathered`: documents in each. The text of a dealt part is removed."""
         begin = 0
         for number, documents in enumerate(gathered):
             if number == len(self.records):
-                self.records.append(self._deal_part(range(begin, begin + documents), to, refusals.following()))
+                part = _Part(refusals.following())
+                self.records.append(self._deal_part(range(begin, begin + documents), ledger, orders, part))
             refusals.include(self.records[number]["refused"])
-            if (text := text_path(self.out, number)).exists():
+            if (text := part_path(self.out, number)).exists():
                 fileops.unlink(text)
             begin += documents
 
-    def _deal_part(self, indices: range, to: Sides, refusals: Refusals) -> dict[str, Any]:
+    def _deal_part(self, indices: range, ledger: Ledger, orders: Orders, part: _Part) -> dict[str, Any]:
         number = len(self.records)
-        documents: dict[str, int] = {}
+        counts = ledger.counts[indices.start : indices.stop]
         files: dict[str, IO[bytes]] = {}
-        cut = None
-        with ExitStack() as stack, open(text_path(self.out, number), "rb") as lines:
+        with ExitStack() as stack, open(part_path(self.out, number, "rows"), "rb") as rows:
 
             def put(split: str, line: bytes) -> None:
                 if split not in files:
                     files[split] = stack.enter_context(atomic_writer(self._file(split, number)))
                 files[split].write(line)
-                documents[split] = documents.get(split, 0) + 1
+                part.documents[split] = part.documents.get(split, 0) + 1
 
-            for index, line in zip(indices, lines, strict=True):
-                if to.train[index]:
-                    put("train", line)
-                elif to.val[index]:
-                    put("val", line)
-                elif index == to.cut:
-                    whole = read_document(line)
-                    pieces = zip(SPLITS, cut_document(whole, to.tail_bytes), strict=True)
-                    given = {split: piece for split, piece in pieces if piece.text}
-                    for split, piece in given.items():
-                        put(split, document_line(piece))
-                    cut = {"id": whole.id, **{split: measure(piece.text) for split, piece in given.items()}}
+            for share in shares(part_path(self.out, number), indices, orders.to, orders.repeated):
+                leaks = orders.leaks.of(share.number)
+                if share.is_whole and not len(leaks):
+                    said = {"side": share.side}
+                    put(share.side, share.line)
                 else:
-                    copy = read_document(line)
-                    refusals.add(Rejected(copy.id, COPY, "", preview(copy.text)))
-        facts = {"documents": documents, "refused": refusals.plain(), "cut": cut}
+                    given, said = _given(share, orders, part)
+                    for split, document in given.items():
+                        put(split, document_line(document))
+                characters, size, words = counts[share.number - indices.start].tolist()
+                said |= {"characters": characters, "bytes": size, "words": words}
+                put("ledger", json_line({**json.loads(next(rows)), **said}))
+        facts: dict[str, Any] = {"documents": part.documents, "refused": part.refusals.plain()}
+        facts |= {"changed": part.changed, "cut": part.cut}
         paths = [self._file(split, number) for split in files]
         return parts.finish(self._record, self.made_from, paths, facts)
 
@@ -128,3 +123,32 @@ class Dealing:
     @property
     def _record(self) -> Path:
         return self.out / f".dealt-{len(self.records):05}.json"
+
+
+def _given(share: Share, orders: Orders, part: _Part) -> tuple[dict[str, Document], dict[str, Any]]:
+    """What the sides get of a document that is not as it was gathered, and what the ledger says of that."""
+    if share.side == "none":
+        copy = orders.to.why(share.number)
+        _refuse(part, read_document(share.line), copy)
+        return {}, {"side": None, "why": copy, "row_of_original": int(orders.to.repeats[share.number])}
+    given = share.documents()
+    why = None if given else REPEATED
+    if "val" in given and len(leaks := orders.leaks.of(share.number)):
+        given["val"] = reduced(given["val"], leaks, LEAKS)
+        if not given["val"].text.strip():
+            del given["val"]
+            why = None if given else SHARED
+    measured: dict[str, Any] = {split: measure(document.text) for split, document in given.items()}
+    if share.side == "both":
+        part.cut = {"id": read_document(share.line).id, **measured}
+    for split in SPLITS:
+        if split in given or share.side == split:
+            part.changed[split].append([share.number, *measured.get(split, (0, 0, 0))])
+    if why is not None:
+        _refuse(part, read_document(share.line), why)
+        return {}, {"side": None, "why": why}
+    return given, {"side": "both" if len(given) > 1 else next(iter(given)), "given": measured}
+
+
+def _refuse(part: _Part, document: Document, why: str) -> None:
+    part.refusals.add(Rejected(document.id, why, "", preview(document.text)))

@@ -6,31 +6,34 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from holdfast.base.faults import DataFault
 from holdfast.base.settings import identity
 from holdfast.disk import parts
 from holdfast.disk.files import fingerprint, read_json
-from holdfast.text.deal import SPLITS, Sides
-from holdfast.text.ledger import MOST_SOURCES, Ledger, Tally
+from holdfast.text import stats
+from holdfast.text.dedup.decontaminate import SETTING
+from holdfast.text.ledger import Ledger
 from holdfast.text.rules import versions
 from holdfast.text.settings import CorpusSettings
-from holdfast.text.sources import source_fingerprint
+from holdfast.text.sides import SPLITS, Sides
+from holdfast.text.sources import content_fingerprint, source_fingerprint
 
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST = "manifest.json"
 RULE = "whole documents, by keyed hash of their ids"
 
 
 def origin(settings: CorpusSettings, seed: int) -> str:
-    """A hash of all that decides what is in a corpus: settings, seed, the code's versions and the texts themselves.
+    """A hash of all that decides what is in a corpus: settings, seed, the code's versions, the texts themselves, and
+    the evaluation files that they are compared with.
 
     Raises DataFault when the texts can not be read at all.
     """
     sources = source_fingerprint(settings)
-    rules = versions(settings)
-    return fingerprint({"schema": SCHEMA, "seed": seed, "settings": identity(settings), "rules": rules, "in": sources})
+    against = settings.dedup.decontaminate
+    evaluated = content_fingerprint(against, SETTING) if against else None
+    said = {"schema": SCHEMA, "seed": seed, "settings": identity(settings), "rules": versions(settings), "in": sources}
+    return fingerprint(said | {"evaluated": evaluated})
 
 
 def describe(
@@ -41,12 +44,13 @@ def describe(
     to: Sides,
     dealt: Sequence[Mapping[str, Any]],
     rejected: Mapping[str, int],
+    dedup: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The manifest of a corpus whose parts are dealt; `dealt`: their records."""
-    files = _files(dealt)
+    """The manifest of a corpus whose parts are dealt; `dealt`: their records, `dedup`: what was found twice."""
+    files = _files(dealt, SPLITS)
     cut = next((record["cut"] for record in dealt if record["cut"]), None)
-    by_source = _tallies(ledger, to, cut)
-    total = {split: sum(tallies, Tally()) for split, tallies in by_source.items()}
+    given = {split: stats.given(ledger, getattr(to, split), dealt, split) for split in SPLITS}
+    total = {split: stats.total(each) for split, each in given.items()}
     both = total["train"].bytes + total["val"].bytes
     return {
         "schema": SCHEMA,
@@ -62,47 +66,25 @@ def describe(
             "cut_document": None if cut is None else cut["id"],
         },
         "rejected": dict(rejected),
-        "sources": _sources(list(ledger.names), by_source),
+        "dedup": dict(dedup),
+        "sources": stats.by_name(list(ledger.names), ledger.sources, given),
+        "licences": stats.by_name(list(ledger.licences), ledger.licensed, given),
+        "decades": stats.by_decade(ledger.years, given),
         **versions(settings),
         "settings": identity(settings),
         "files": files,
+        "ledger": _files(dealt, ("ledger",)),
     }
 
 
-def _files(dealt: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _files(dealt: Sequence[Mapping[str, Any]], kinds: Sequence[str]) -> list[dict[str, Any]]:
     """Side, name, documents, bytes and hashes of each file: all of train, then all of val."""
     found = []
-    for split in SPLITS:
+    for kind in kinds:
         for record in dealt:
             for name, facts in record["files"].items():
-                if name.startswith(f"{split}-"):
-                    found.append({"split": split, "name": name, "documents": record["documents"][split], **facts})
-    return found
-
-
-def _tallies(ledger: Ledger, to: Sides, cut: Mapping[str, Any] | None) -> dict[str, list[Tally]]:
-    """How much text each side got, by number of the source."""
-    sources, counts = ledger.sources, ledger.counts
-    found = {}
-    for split, chosen in zip(SPLITS, (to.train, to.val), strict=True):
-        weights = (None, *counts[chosen].T)  # documents count 1 each, the rest is exact below 2^53
-        columns = [np.bincount(sources[chosen], each, len(ledger.names)) for each in weights]
-        found[split] = [Tally(*map(int, row)) for row in zip(*columns, strict=True)]
-        if cut is not None and split in cut:
-            found[split][sources[to.cut]] += Tally(1, *cut[split])
-    return found
-
-
-def _sources(names: Sequence[str], by_source: Mapping[str, Sequence[Tally]]) -> dict[str, dict[str, int]]:
-    """Documents and text by where they come from, largest first."""
-    rows = {}
-    for name, train, val in zip(names, by_source["train"], by_source["val"], strict=True):
-        if (train + val).documents:
-            rows[name] = (train + val).plain() | {"val_documents": val.documents, "val_bytes": val.bytes}
-    order = sorted(rows, key=lambda name: (-rows[name]["bytes"], name))
-    found = {name: rows[name] for name in order[:MOST_SOURCES]}
-    if rest := order[MOST_SOURCES:]:
-        found[f"({len(rest):,} more)"] = {key: sum(rows[name][key] for name in rest) for key in rows[rest[0]]}
+                if name.startswith(f"{kind}-"):
+                    found.append({"split": kind, "name": name, "documents": record["documents"][kind], **facts})
     return found
 
 
@@ -114,7 +96,8 @@ def finished(corpus: Path, made_from: str) -> dict[str, Any] | None:
         return None
     if manifest.get("made_from") != made_from:
         return None
-    return manifest if all(parts.damage(corpus / each["name"], each) is None for each in manifest["files"]) else None
+    files = [*manifest["files"], *manifest["ledger"]]
+    return manifest if all(parts.damage(corpus / each["name"], each) is None for each in files) else None
 
 
 def read_manifest(corpus: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from holdfast.text.settings import CorpusSettings, OverrideSettings
 FEWEST_LOST = 100  # characters: of a short text a page number can be half, and no step is wrong for it
 
 
-class Treatment(NamedTuple):
+class Ruling(NamedTuple):
     """What the rules say of one document. refused: why it is left out whatever its text."""
 
     clean: tuple[StepName, ...]
@@ -37,27 +37,27 @@ class Rules:
 
     def __init__(self, settings: CorpusSettings) -> None:
         self.known = _known_words(settings.words)
-        self._usual = Treatment(tuple(settings.clean), settings.gates)
+        self._usual = Ruling(tuple(settings.clean), settings.gates)
         self._others = [(each.match, _otherwise(each, self._usual)) for each in settings.overrides]
 
-    def treatment(self, document: Document) -> Treatment:
+    def ruling(self, document: Document) -> Ruling:
         """What holds for a document: what the first override that matches says, or what is said of all."""
         source, path = document.meta.get("source"), str(document.meta.get("path", ""))
-        for pattern, treatment in self._others:
+        for pattern, ruling in self._others:
             if source == pattern or fnmatch(path, pattern) or fnmatch(document.id, pattern):
-                return treatment
+                return ruling
         return self._usual
 
     def treat(self, document: Document) -> Document | Rejected:
         """The document as it is learned from, or why it is not. meta["cleaned"] names the steps that changed it."""
-        treatment = self.treatment(document)
-        if treatment.refused is not None:
-            return Rejected(document.id, "switched off", treatment.refused, preview(document.text))
-        if (refused := gates.judge_source(document, treatment.gates)) is not None:
+        ruling = self.ruling(document)
+        if ruling.refused is not None:
+            return Rejected(document.id, "switched off", ruling.refused, preview(document.text))
+        if (refused := gates.judge_source(document, ruling.gates)) is not None:
             return refused
         text, changed = document.text, set()
-        most = treatment.gates.limit("max_lost")
-        for change in changes(document.text, treatment.clean, self.known):
+        most = ruling.gates.limit("max_lost")
+        for change in changes(document.text, ruling.clean, self.known):
             if STEPS[change.step].bounded and (share := _lost(change)) > most:
                 detail = f"{change.step} would take {share:.0%}, at most {most:.0%}"
                 return Rejected(document.id, "cleaning would lose too much", detail, preview(document.text))
@@ -65,7 +65,7 @@ class Rules:
             text = change.after
         meta = {**document.meta, "cleaned": [name for name in STEPS if name in changed]} if changed else document.meta
         cleaned = replace(document, text=text, meta=meta)
-        refused = gates.judge(cleaned, treatment.gates)
+        refused = gates.judge(cleaned, ruling.gates)
         return cleaned if refused is None else refused
 
 
@@ -82,8 +82,8 @@ def versions(settings: CorpusSettings) -> Mapping[str, Any]:
     return {"clean": step_versions(tuple(named)), "gates": gates.VERSION}
 
 
-def _otherwise(override: OverrideSettings, usual: Treatment) -> Treatment:
-    return Treatment(
+def _otherwise(override: OverrideSettings, usual: Ruling) -> Ruling:
+    return Ruling(
         usual.clean if override.clean is None else tuple(override.clean),
         usual.gates if override.gates is None else usual.gates.under(override.gates),
         None if override.enabled else override.reason or f"by the override for {override.match}",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.base.settings import Count, Section, group
+from holdfast.base.settings import Count, Section, free, group
 from holdfast.text.clean import SAFE, StepName
 from holdfast.text.gates.settings import GateSettings
 
@@ -21,6 +21,38 @@ class OverrideSettings(Section):
     reason: str | None = Field(default=None, description="Why; read by people.")
     clean: list[StepName] | None = Field(default=None, description="Cleaning steps, instead of corpus.clean.")
     gates: GateSettings | None = Field(default=None, description="What is said here stands in for corpus.gates.")
+
+
+class DedupSettings(Section):
+    """What happens to text that is there more than once, or that is also somewhere it must not be."""
+
+    documents: Literal["off", "exact", "near"] = Field(
+        default="near",
+        description="Of several documents keep the first; exact: of those that differ in nothing but white space and "
+        "capitals; near: also of those that are as alike as `similarity` says.",
+    )
+    similarity: float = Field(
+        default=0.5,
+        ge=0.3,
+        le=1,
+        description="Share of their runs of five words that two documents have in common, at which one is enough; "
+        "of texts shorter than 500 words at least 0.8.",
+    )
+    paragraphs: Literal["off", "exact", "near"] = Field(
+        default="off",
+        description="Cut out paragraphs of 20 words or more that an earlier document has; near: also many of those "
+        "that differ in a word or two.",
+    )
+    decontaminate: list[str] = Field(
+        default=[],
+        description="Evaluation files, folders or patterns (.jsonl, .json, .csv, text): passages that share 13 words "
+        "in a row with them are cut out.",
+    )
+    leaks: Literal["cut", "count", "off"] = Field(
+        default="cut",
+        description="Held-out passages that share 13 words in a row with training text; cut: out of the held-out text; "
+        "count: only say how many. Generated text is made of a few phrases and always counted only.",
+    )
 
 
 class CorpusSettings(Section):
@@ -56,12 +88,13 @@ class CorpusSettings(Section):
     overrides: list[OverrideSettings] = Field(
         default=[], description="What is otherwise for some sources or paths; of several that match, the first counts."
     )
-    dedup: bool = Field(
-        default=True, description="Keep one of several documents that differ in nothing but white space and capitals."
-    )
+    dedup: DedupSettings = group(DedupSettings)
     val_fraction: float = Field(
         default=0.05, gt=0, le=0.5, description="Share of the text, in bytes, that is held out as whole documents."
     )
     max_documents: Count | None = Field(
         default=None, ge=1, description="Stop reading after so many documents; off: read everything."
+    )
+    workers: Count | None = free(
+        None, ge=1, description="Processes that clean and compare; off: one for each core. Changes no byte."
     )

@@ -47,7 +47,7 @@ class View:
 def view(document: Document, rules: Rules, step: StepName | None = None) -> View:
     """What the rules do to a document; with `step` what this one does in its place, named by the recipe or not."""
     treated = rules.treat(document)
-    names = rules.treatment(document).clean
+    names = rules.ruling(document).clean
     steps: dict[StepName, StepCount] = {}
     before, after = document.text, document.text
     around: tuple[str, str] | None = None

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from holdfast.base.faults import DiskFault
-from holdfast.journal.container import memory
+from holdfast.base.machine import memory
 from holdfast.train.memory import out_of_memory, release
 from holdfast.train.sabotage import Sabotage
 from holdfast.train.state import RunState

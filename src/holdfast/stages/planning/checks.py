@@ -19,9 +19,9 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from holdfast.base.faults import Fault, NotReady
+from holdfast.base.machine import memory
 from holdfast.base.records import Conversation
 from holdfast.disk.files import read_json
-from holdfast.journal.container import memory
 from holdfast.journal.metrics import words_for_bytes, words_for_seconds
 from holdfast.model.config import Config, config_from_dict, config_to_dict
 from holdfast.publish.parity import require_transformers

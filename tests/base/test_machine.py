@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from holdfast.journal.container import cores, memory
+from holdfast.base.machine import cores, memory
 
 GB = 1 << 30
 
