@@ -96,7 +96,7 @@ def files(draw: st.DrawFn) -> tuple[str, bytes]:
         data[place : place + draw(st.integers(0, 8))] = change
     content = draw(st.sampled_from([bytes(data), bytes(data[: len(data) // 2]), draw(st.binary(max_size=300))]))
     packing = draw(st.sampled_from(["", "", "", ".gz"]))
-    return "a" + suffix + packing, gzip.compress(content, mtime=0, mtime=0) if packing else content
+    return "a" + suffix + packing, gzip.compress(content, mtime=0) if packing else content
 
 
 @given(files(), st.booleans(), st.sampled_from(["text", "body", "encoding"]))
