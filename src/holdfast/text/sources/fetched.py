@@ -84,7 +84,9 @@ def is_here(source: Source) -> bool:
 def _missing(sources: Sequence[Source]) -> DataFault:
     """One fault for all of them: what `holdfast fetch` brings, and what people have to get themselves."""
     byhand = [source for source in sources if not fetchable(source.entry)]
-    remedies = ["`holdfast fetch RECIPE`, on a machine with internet, brings them"] if len(byhand) < len(sources) else []
+    remedies = (
+        ["`holdfast fetch RECIPE`, on a machine with internet, brings them"] if len(byhand) < len(sources) else []
+    )
     remedies += [f"put files from {source.entry.url} into {folder(source)}" for source in byhand]
     what = "1 source is" if len(sources) == 1 else f"{len(sources)} sources are"
     return DataFault(f"{what} not here yet: {', '.join(source.id for source in sources)}", "; ".join(remedies))

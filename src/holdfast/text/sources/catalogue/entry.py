@@ -105,17 +105,19 @@ class Entry(Section):
         """What the types can not say."""
         if not self.enabled and not self.why:
             yield Problem("why", "a source that is not enabled says why", "add why: REASON")
-        needed, taken = FIELDS[self.kind]
-        given = {name for name in _OF_KINDS if getattr(self, name) not in (None, [])}
-        for choice in needed:
-            if not given.intersection(choice):
+        for choice in FIELDS[self.kind][0]:
+            if not any(self._given(name) for name in choice):
                 what = f"kind {self.kind} needs {' or '.join(choice)}"
                 yield Problem(choice[0], what, f"add {choice[0]}: ..., or choose another kind")
-        for name in sorted(given - {each for choice in needed for each in choice} - set(taken)):
-            users = ", ".join(kind for kind, (must, may) in FIELDS.items() if name in {*may, *sum(must, ())})
-            yield Problem(name, f"kind {self.kind} does not use it", f"leave it out; it is for kind {users}")
+        for name in sorted(_OF_KINDS - _used(self.kind)):
+            if self._given(name):
+                users = ", ".join(kind for kind in FIELDS if name in _used(kind))
+                yield Problem(name, f"kind {self.kind} does not use it", f"leave it out; it is for {users}")
         if self.repo is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo):
             yield Problem("repo", f"{self.repo!r} names no repository", "write owner/name")
+
+    def _given(self, name: str) -> bool:
+        return getattr(self, name) not in (None, [])
 
 
 _LIMITS = ("include", "exclude", "max_bytes", "max_items")
@@ -130,4 +132,11 @@ FIELDS: dict[Kind, tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]] = {
     "huggingface": ((("repo",), ("files", "config")), ("revision", "split", "column", *_LIMITS)),
     "by-hand": ((("url",),), ("column",)),
 }
-_OF_KINDS = {name for must, may in FIELDS.values() for name in {*may, *sum(must, ())}} - {"url"}
+
+
+def _used(kind: Kind) -> set[str]:
+    needed, taken = FIELDS[kind]
+    return {*taken, *(name for choice in needed for name in choice)}
+
+
+_OF_KINDS = set().union(*map(_used, FIELDS)) - {"url"}  # every source may say where its page is

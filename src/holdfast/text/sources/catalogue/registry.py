@@ -57,9 +57,7 @@ class Registry(Mapping[str, Source]):
             raise RecipeProblems(faults)
         return [self[id] for id in dict.fromkeys(ids)]
 
-    def chosen(
-        self, period: Years | None = None, place: str | None = None, licence: str | None = None
-    ) -> list[Source]:
+    def chosen(self, period: Years | None = None, place: str | None = None, licence: str | None = None) -> list[Source]:
         """The sources that a period meets, of a place, under a licence; words are looked for inside theirs."""
         found = []
         for source in self.values():
@@ -88,7 +86,9 @@ def usable(sources: Sequence[Source]) -> None:
         if not source.entry.enabled:
             remedy = f"leave it out, or say `sources: {{{source.id}: {{enabled: true}}}}` in a YAML file of your own"
             faults.append(
-                RecipeFault(f"{source.id} is not enabled: {source.entry.why}", f"{remedy}, named in corpus.source_files")
+                RecipeFault(
+                    f"{source.id} is not enabled: {source.entry.why}", f"{remedy}, named in corpus.source_files"
+                )
             )
         elif source.entry.format == "chats":
             faults.append(RecipeFault(f"{source.id} holds conversations, not text", "give its files to sft.path"))

@@ -55,9 +55,7 @@ def _listed(source: Source, client: Client) -> Finding:
     return _seen(source, files, gone, client)
 
 
-def _seen(
-    source: Source, files: dict[str, str], gone: Sequence[tuple[str, str]], client: Client
-) -> Finding:
+def _seen(source: Source, files: dict[str, str], gone: Sequence[tuple[str, str]], client: Client) -> Finding:
     dead = list(gone)
     alive = 0
     for id, url in files.items():

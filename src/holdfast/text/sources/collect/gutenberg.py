@@ -68,9 +68,7 @@ def _book(source: Source, number: str, said: dict[str, str], client: Client) -> 
         probe = client.probe(f"{mirror}/{path}")
         if probe.ok:
             name = f"{number}{path[path.rindex('.') :]}"
-            return Item(
-                source.id, number, f"{mirror}/{path}", name, probe.bytes, None, source.entry.licence, {**said}
-            )
+            return Item(source.id, number, f"{mirror}/{path}", name, probe.bytes, None, source.entry.licence, {**said})
         last = probe.why
     return Rejected(number, "no text on the mirror", f"{mirror}: {last}")
 
