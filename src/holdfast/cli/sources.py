@@ -67,7 +67,7 @@ def check(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the archives, politely, whether what the catalogue names is still there. Exit code 1 when something is not."""
+    """Ask the archives, politely, whether what the catalogue names is still there. Exit code 1 when not."""
     from holdfast.stages.sources import check_sources
 
     found = check_sources(files or [], ids or [], quiet or as_json)

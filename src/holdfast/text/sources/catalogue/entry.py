@@ -25,7 +25,7 @@ class Years(NamedTuple):
     last: int
 
     def __str__(self) -> str:
-        return f"{self.first}-{self.last}"
+        return f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
 
     def meets(self, other: Years) -> bool:
         """Whether the two have a year in common."""

@@ -1,4 +1,4 @@
-"""What services answer, checked before it is believed: a page where data was asked for is a fault, not an empty list."""
+"""What services answer, checked before it is believed: a page instead of data is a fault, not an empty list."""
 
 from __future__ import annotations
 
@@ -17,25 +17,18 @@ from holdfast.text.rejection import preview
 
 CATALOGUE_BYTES = 128 << 20  # whole catalogues come as one file
 NAME_BYTES = 180  # of one part of a path: file systems take 255, and suffixes are added on the way
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]+')
-
-
-def body(answer: Answer) -> bytes:
-    """What was answered. Raises DataFault unless it is an answer to the question."""
-    if answer.status != 200:
-        raise DataFault(f"{answer.url} answers with status {answer.status}", "try again later; is the address right?")
-    return answer.body
+_UNSAFE = re.compile(r'[<>:"|?*\\]+')
 
 
 def text(answer: Answer) -> str:
-    """As text; the services that are asked here write UTF-8. Raises DataFault."""
-    return body(answer).decode("utf-8-sig", "replace")
+    """As text; the services that are asked here write UTF-8."""
+    return answer.body.decode("utf-8-sig", "replace")
 
 
 def data(answer: Answer, kind: type) -> Any:
     """JSON data that is a `kind`. Raises DataFault."""
     try:
-        found = json.loads(body(answer))
+        found = json.loads(answer.body)
     except ValueError:
         raise _unexpected(answer, "JSON") from None
     if not isinstance(found, kind):
@@ -67,7 +60,7 @@ def safe_name(path: str) -> str:
     """A relative path that is one on every system: no way up, no hidden part, none too long, none empty."""
     parts = []
     for part in unicodedata.normalize("NFC", path).split("/"):
-        part = _UNSAFE.sub("_", part).strip(" .") if part.strip(" .") else ""
+        part = _UNSAFE.sub("_", "".join(sign if sign.isprintable() else "_" for sign in part)).strip(" .")
         if part:
             parts.append(_short(part))
     return "/".join(parts) or "file"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from holdfast.text.fetch.client import Client
 from holdfast.text.fetch.items import Item
+from holdfast.text.fetch.manners import Unfetched
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.entry import Entry, Years
 from holdfast.text.sources.catalogue.registry import Source
@@ -69,6 +70,8 @@ def _book(source: Source, number: str, said: dict[str, str], client: Client) -> 
         if probe.ok:
             name = f"{number}{path[path.rindex('.') :]}"
             return Item(source.id, number, f"{mirror}/{path}", name, probe.bytes, None, source.entry.licence, {**said})
+        if probe.status is None or probe.status >= 500:  # the mirror is in trouble: that says nothing about the book
+            raise Unfetched(f"{mirror}/{path}", probe.why, final=False, status=probe.status)
         last = probe.why
     return Rejected(number, "no text on the mirror", f"{mirror}: {last}")
 

@@ -12,12 +12,14 @@ import os
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
 from holdfast.base.faults import DataFault
-from holdfast.text.fetch.client import Answer, Client
+from holdfast.text.fetch.client import Client
 from holdfast.text.fetch.items import Item
+from holdfast.text.fetch.manners import Unfetched
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.entry import Entry
 from holdfast.text.sources.catalogue.registry import Source
@@ -33,10 +35,10 @@ def listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
     entry = source.entry
     hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
     wanted = CONVERTED if entry.config and entry.revision is None else entry.revision or "main"
-    answer = client.get(f"{hub}/api/datasets/{entry.repo}/revision/{quote(wanted, safe='')}")
-    revision = _revision(entry, hub, answer)
+    revision = _revision(entry, hub, wanted, client)
     found = False
-    for path, each in sorted(_files(f"{hub}/api/datasets/{entry.repo}/tree/{revision}?recursive=true", client)):
+    listing = _files(f"{hub}/api/datasets/{entry.repo}/tree/{revision}?recursive=true", client)
+    for path, each in sorted(listing, key=itemgetter(0)):
         if any(fnmatchcase(path, pattern) for pattern in patterns(entry)):
             found = True
             url = f"{hub}/datasets/{entry.repo}/resolve/{revision}/{quote(path)}"
@@ -44,7 +46,7 @@ def listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
             said = {"revision": revision}
             yield Item(source.id, path, url, safe_name(path), each.get("size"), large.get("oid"), entry.licence, said)
     if not found:
-        yield Rejected(f"{entry.repo}", "no file there matches", ", ".join(patterns(entry)))
+        yield Rejected(str(entry.repo), "no file there matches", ", ".join(patterns(entry)))
 
 
 def patterns(entry: Entry) -> list[str]:
@@ -55,14 +57,18 @@ def patterns(entry: Entry) -> list[str]:
     return [f"{entry.config}/{split}/*.parquet", f"{entry.config}/partial-{split}/*.parquet"]
 
 
-def _revision(entry: Entry, hub: str, answer: Answer) -> str:
+def _revision(entry: Entry, hub: str, wanted: str, client: Client) -> str:
+    """The commit that a branch, a tag or a reference stands for now."""
     page = f"{hub}/datasets/{entry.repo}"
-    if answer.status in (401, 403, 404):
+    try:
+        facts = data(client.get(f"{hub}/api/datasets/{entry.repo}/revision/{quote(wanted, safe='')}"), dict)
+    except Unfetched as error:
+        if error.status not in (401, 403, 404):
+            raise
         raise DataFault(
-            f"the hub does not show {entry.repo} (status {answer.status}): it needs permission, or does not exist",
-            f"open {page}, accept its terms there, and set HF_TOKEN to a token of yours",
-        )
-    facts = data(answer, dict)
+            f"the hub does not show {entry.repo} at {wanted} (status {error.status})",
+            f"open {page}: where it asks for it, accept its terms, and set HF_TOKEN to a token of yours",
+        ) from None
     if facts.get("gated") and not os.environ.get("HF_TOKEN"):
         raise DataFault(
             f"{entry.repo} is given to people who accept its terms", f"accept them at {page}, then set HF_TOKEN"
@@ -75,7 +81,6 @@ def _revision(entry: Entry, hub: str, answer: Answer) -> str:
 def _files(url: str, client: Client) -> Iterator[tuple[str, dict[str, Any]]]:
     """(path, facts) of every file, over all pages of the list."""
     seen = set()
-    number = 0
     while url:
         if url in seen:
             raise DataFault(f"{url} goes round in circles", "try again later")
@@ -83,7 +88,7 @@ def _files(url: str, client: Client) -> Iterator[tuple[str, dict[str, Any]]]:
         answer = client.get(url)
         for each in data(answer, list):
             if isinstance(each, dict) and each.get("type") == "file" and isinstance(each.get("path"), str):
-                yield each["path"], each | {"number": (number := number + 1)}
+                yield each["path"], each
         headers = {name.lower(): value for name, value in answer.headers.items()}
         following = _NEXT.search(headers.get("link", ""))
         url = following[1] if following else ""

@@ -31,18 +31,15 @@ _YEAR = re.compile(r"\b1\d{3}\b")
 def listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
     """The items of these ids, then those that the search finds."""
     entry = source.entry
-    for identifier in dict.fromkeys(entry.ids):
-        yield _item(source, identifier, client)
+    for id in dict.fromkeys(entry.ids):
+        yield _item(source, id, client)
     if entry.query is None:
         return
     for found in _found(search_words(entry), client):
-        identifier = found.get("identifier")
-        if not isinstance(identifier, str) or identifier in entry.ids:
+        id = found.get("identifier", "")
+        if not isinstance(id, str) or not id or id in entry.ids:
             continue
-        if _lent(found):
-            yield Rejected(identifier, "only on loan")
-        else:
-            yield _item(source, identifier, client)
+        yield Rejected(id, "only on loan") if _lent(found) else _item(source, id, client)
 
 
 def search_words(entry: Entry) -> str:
@@ -54,7 +51,7 @@ def search_words(entry: Entry) -> str:
 
 
 def _found(words: str, client: Client) -> Iterator[dict[str, Any]]:
-    asked = {"q": words, "fields": "identifier,access-restricted-item,collection", "count": str(PAGE)}
+    asked: dict[str, str] = {"q": words, "fields": "identifier,access-restricted-item,collection", "count": str(PAGE)}
     cursors: set[str] = set()
     while True:
         answer = client.get(SEARCH, asked)
@@ -63,7 +60,7 @@ def _found(words: str, client: Client) -> Iterator[dict[str, Any]]:
             raise DataFault(f"the Internet Archive refuses {words!r}: {page.get('error')}", "check the source's query")
         yield from (each for each in page["items"] if isinstance(each, dict))
         cursor = page.get("cursor")
-        if not cursor or not page["items"]:
+        if not isinstance(cursor, str) or not cursor or not page["items"]:
             return
         if cursor in cursors:
             raise DataFault(f"{SEARCH} goes round in circles", "try again later, or ask for less")

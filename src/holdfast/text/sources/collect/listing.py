@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
+from holdfast.base.faults import DataFault
 from holdfast.text.fetch.client import Client
-from holdfast.text.fetch.items import Item
+from holdfast.text.fetch.items import BadName, Item, check_name
+from holdfast.text.fetch.manners import Unfetched
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.entry import Entry, Kind
 from holdfast.text.sources.catalogue.registry import Source
@@ -39,15 +41,17 @@ def items(source: Source, client: Client, left_out: Callable[[Rejected], None]) 
         return
     taken = size = 0
     names: set[str] = set()
-    for found in COLLECTORS[entry.kind](source, client):
+    for found in _listed(source, client):
         if isinstance(found, Rejected):
             left_out(found)
         elif not _wanted(entry, found):
             continue
+        elif not _storable(found):
+            left_out(Rejected(found.id, "no file can have its name", found.name))
         elif found.name.casefold() in names:  # some file systems do not tell capitals apart
             left_out(Rejected(found.id, "another file of this source has its name", found.name))
         elif entry.max_bytes is not None and size + (found.bytes or 0) > entry.max_bytes:
-            left_out(Rejected(source.id, "max_bytes is reached", f"{found.name} would make it {size + found.bytes:,}"))
+            left_out(Rejected(source.id, "max_bytes is reached", f"{found.name} is not within {entry.max_bytes:,}"))
             return
         else:
             names.add(found.name.casefold())
@@ -56,6 +60,24 @@ def items(source: Source, client: Client, left_out: Callable[[Rejected], None]) 
             size += found.bytes or 0
             if taken == entry.max_items:
                 return
+
+
+def _listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
+    try:
+        yield from COLLECTORS[source.entry.kind](source, client)
+    except Unfetched as error:
+        raise DataFault(f"source {source.id} can not be listed: {error}", _REMEDY) from None
+
+
+_REMEDY = "try again later; `holdfast sources show ID` tells where it is described"
+
+
+def _storable(item: Item) -> bool:
+    try:
+        check_name(item.name)
+    except BadName:
+        return False
+    return True
 
 
 def _wanted(entry: Entry, item: Item) -> bool:
