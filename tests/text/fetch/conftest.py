@@ -64,7 +64,9 @@ class Handler(BaseHTTPRequestHandler):
         web: Web = self.server.web
         path = self.path.partition("?")[0]
         with web.guard:
-            web.asked.append(Asked(self.command, self.path, {name.lower(): each for name, each in self.headers.items()}))
+            web.asked.append(
+                Asked(self.command, self.path, {name.lower(): each for name, each in self.headers.items()})
+            )
         acts = web.acts.get(path)
         if acts is None:
             self.say(404, b"not here")
@@ -73,7 +75,8 @@ class Handler(BaseHTTPRequestHandler):
             act = acts.pop(0) if len(acts) > 1 else acts[0]
         act(self)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def say(self, status: int, body: bytes = b"", length: int | None = None, **headers: str) -> None:
         """An answer with a Content-Length, true unless the test gives another; names with _ for -."""
@@ -206,5 +209,3 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-
-

@@ -188,7 +188,9 @@ def test_redirects_without_end(web: Web, client: Client, target: str) -> None:
     assert len(web.of("/a")) + len(web.of("/b")) == MOST_REDIRECTS + 1
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://example.org/a", "http://", "gopher://x", "http://[::1"])
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://example.org/a", "http://", "gopher://x", "http://[::1"]
+)
 def test_redirects_lead_to_the_web_only(web: Web, client: Client, target: str) -> None:
     web.on("/a", says(302, Location=target))
     assert failing(client, f"{web.url}/a").final

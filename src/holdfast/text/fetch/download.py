@@ -77,7 +77,7 @@ def fetch_all(
     A KeyboardInterrupt, or a halt of the client's clock, ends it within seconds, and the next call goes on.
     Raises DiskFault, Halted.
     """
-    work = _Work.sorted_out(list(items), into, {} if again else read_failures(into), client.clock.wall())
+    work = _Work.sorted_out(list(items), into, {} if again else read_failures(into), int(client.clock.wall()))
     try:
         _run(work, client, settings, progress)
     finally:
@@ -93,14 +93,14 @@ class _Work:
     """The items, where each one goes, those of one host in a lane, and what became of them."""
 
     items: list[Item]
-    now: float  # seconds since 1970
+    now: int  # seconds since 1970
     places: dict[int, Path] = field(default_factory=dict)
     lanes: dict[str, list[int]] = field(default_factory=dict)
     moved: dict[int, int] = field(default_factory=dict)
     ended: dict[int, _Ended] = field(default_factory=dict)
 
     @classmethod
-    def sorted_out(cls, items: list[Item], into: Path, known: dict[Key, Failure], now: float) -> _Work:
+    def sorted_out(cls, items: list[Item], into: Path, known: dict[Key, Failure], now: int) -> _Work:
         """Who can be tried, and where."""
         work = cls(items, now)
         taken: dict[str, int] = {}
@@ -250,7 +250,7 @@ class _Worker:
         return _Ended(number, found, kept=False)
 
     def _failure(self, number: int, why: str, *, final: bool, status: int | None = None) -> _Ended:
-        failure = Failure(self.work.items[number], why, final, status, self.client.clock.wall())
+        failure = Failure(self.work.items[number], why, final, status, int(self.client.clock.wall()))
         return _Ended(number, failure, kept=False)
 
     def _failed_here(self, number: int, error: OSError) -> _Ended:

@@ -33,7 +33,7 @@ class Failure:
     why: str
     final: bool
     status: int | None = None
-    when: float = 0.0
+    when: int = 0
 
     @property
     def settled(self) -> bool:
@@ -51,7 +51,7 @@ class Failure:
 def _from_dict(row: Mapping[str, Any]) -> Failure:
     """What `to_dict` gave. Raises ValueError, KeyError, TypeError for anything else."""
     item = Item.from_dict({**row["item"], **{key: row[key] for key in ("source", "id", "url")}})
-    when = datetime.fromisoformat(row["when"]).timestamp()
+    when = int(datetime.fromisoformat(row["when"]).timestamp())
     return Failure(item, str(row["why"]), not row["retry"], row["status"], when)
 
 
