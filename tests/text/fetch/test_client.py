@@ -74,9 +74,12 @@ def test_trouble_does_not_pass(web: Web, client: Client) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451, 501])
 def test_a_refusal_is_taken_at_once(web: Web, client: Client, status: int) -> None:
-    url = web.on("/a", says(status))
-    failed = failing(client, url)
-    assert (failed.final, failed.status, len(web.of("/a"))) == (True, status, 1)
+    url = web.on("/a", says(status, b"no"))
+    answer = client.get(url)
+    assert (answer.status, answer.body, len(web.of("/a"))) == (status, b"no", 1)
+    with pytest.raises(Unfetched) as failed, client.request(url):
+        pass
+    assert (failed.value.final, failed.value.status) == (True, status)
 
 
 def test_a_server_says_when_to_come_back(web: Web, client: Client, clock: Timeless) -> None:

@@ -77,11 +77,15 @@ class Client:
         self._http.close()
 
     def get(self, url: str, params: Mapping[str, str] | None = None, limit: int = SMALL_BYTES) -> Answer:
-        """A small answer, unpacked: JSON, a page, a list. Raises Unfetched, also above `limit` bytes; Halted."""
+        """A small answer, unpacked: JSON, a page, a list, or what the server says instead (its `status` is then not 200).
+
+        Raises Unfetched where there is no answer, or only one of trouble that did not pass, or one of more than `limit`
+        bytes; Halted.
+        """
         whole = self._joined(url, params)
 
         def once() -> Answer:
-            with self.request(whole, {"Accept-Encoding": "gzip"}) as response:
+            with self.request(whole, {"Accept-Encoding": "gzip"}, accept=None) as response:
                 return Answer(response.status_code, str(response.url), _lower(response), self._body(response, limit))
 
         return self.patiently(whole, once)
@@ -118,12 +122,12 @@ class Client:
         self,
         url: str,
         headers: Mapping[str, str] | None = None,
-        accept: Collection[int] = (200,),
+        accept: Collection[int] | None = (200,),
         method: str = "GET",
     ) -> Iterator[httpx2.Response]:
         """One answer of an accepted status, redirects followed; its body is read inside the block, see `pieces`.
 
-        It is tried once. Raises Unfetched, also for what goes wrong in the block; Halted.
+        accept: None for every status that will not pass. It is tried once. Raises Unfetched, also for what goes wrong in the block; Halted.
         """
         for _ in range(MOST_REDIRECTS + 1):
             origin = self._origin(url)
@@ -175,12 +179,12 @@ class Client:
         except library.DecodingError as error:
             raise Unfetched(url, f"damaged on its way: {error}", final=False) from None
 
-    def _judge(self, response: httpx2.Response, url: str, origin: str, accept: Collection[int]) -> None:
+    def _judge(self, response: httpx2.Response, url: str, origin: str, accept: Collection[int] | None) -> None:
         """Raise Unfetched for a status that is not accepted; a wait that the server asks for begins now."""
         status = response.status_code
-        if status in accept:
-            return
         passing = may_pass(status)
+        if not passing if accept is None else status in accept:
+            return
         wait = asked_to_wait(_lower(response), self.clock.wall()) if passing else None
         if wait is not None:
             self._pace.leave_alone(_host(origin), wait)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from holdfast.base.draws import draw
+from holdfast.base.faults import DataFault
 
 FIRST_WAIT_SECONDS = 2.0
 LONGEST_BACKOFF_SECONDS = 120.0
@@ -18,7 +19,7 @@ _WILL_NOT = (501, 505)  # among those of servers in trouble: what they never lea
 _JITTER_STEPS = 1 << 20
 
 
-class Unfetched(Exception):
+class Unfetched(DataFault):
     """A request that gave nothing usable.
 
     why:    a few words for people.
@@ -28,7 +29,8 @@ class Unfetched(Exception):
     """
 
     def __init__(self, url: str, why: str, *, final: bool, later: bool = False, status: int | None = None) -> None:
-        super().__init__(f"{url}: {why}")
+        remedy = "check the address" if final else "try again later; is this machine connected?"
+        super().__init__(f"{url}: {why}", remedy)
         self.url = url
         self.why = why
         self.final = final
