@@ -77,7 +77,7 @@ class Client:
         self._http.close()
 
     def get(self, url: str, params: Mapping[str, str] | None = None, limit: int = SMALL_BYTES) -> Answer:
-        """A small answer, unpacked: JSON, a page, a list, or what the server says instead (its `status` is then not 200).
+        """A small answer, unpacked: JSON, a page, a list, or what the server says instead: `status` is then not 200.
 
         Raises Unfetched where there is no answer, or only one of trouble that did not pass, or one of more than `limit`
         bytes; Halted.
@@ -127,7 +127,8 @@ class Client:
     ) -> Iterator[httpx2.Response]:
         """One answer of an accepted status, redirects followed; its body is read inside the block, see `pieces`.
 
-        accept: None for every status that will not pass. It is tried once. Raises Unfetched, also for what goes wrong in the block; Halted.
+        accept: None for every status that will not pass.
+        It is tried once. Raises Unfetched, also for what goes wrong in the block; Halted.
         """
         for _ in range(MOST_REDIRECTS + 1):
             origin = self._origin(url)
