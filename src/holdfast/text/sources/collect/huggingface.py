@@ -19,7 +19,6 @@ from urllib.parse import quote
 from holdfast.base.faults import DataFault
 from holdfast.text.fetch.client import Client
 from holdfast.text.fetch.items import Item
-from holdfast.text.fetch.manners import Unfetched
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.entry import Entry
 from holdfast.text.sources.catalogue.registry import Source
@@ -60,15 +59,13 @@ def patterns(entry: Entry) -> list[str]:
 def _revision(entry: Entry, hub: str, wanted: str, client: Client) -> str:
     """The commit that a branch, a tag or a reference stands for now."""
     page = f"{hub}/datasets/{entry.repo}"
-    try:
-        facts = data(client.get(f"{hub}/api/datasets/{entry.repo}/revision/{quote(wanted, safe='')}"), dict)
-    except Unfetched as error:
-        if error.status not in (401, 403, 404):
-            raise
+    answer = client.get(f"{hub}/api/datasets/{entry.repo}/revision/{quote(wanted, safe='')}")
+    if answer.status in (401, 403, 404):
         raise DataFault(
-            f"the hub does not show {entry.repo} at {wanted} (status {error.status})",
+            f"the hub does not show {entry.repo} at {wanted} (status {answer.status})",
             f"open {page}: where it asks for it, accept its terms, and set HF_TOKEN to a token of yours",
-        ) from None
+        )
+    facts = data(answer, dict)
     if facts.get("gated") and not os.environ.get("HF_TOKEN"):
         raise DataFault(
             f"{entry.repo} is given to people who accept its terms", f"accept them at {page}, then set HF_TOKEN"
@@ -89,6 +86,5 @@ def _files(url: str, client: Client) -> Iterator[tuple[str, dict[str, Any]]]:
         for each in data(answer, list):
             if isinstance(each, dict) and each.get("type") == "file" and isinstance(each.get("path"), str):
                 yield each["path"], each
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        following = _NEXT.search(headers.get("link", ""))
+        following = _NEXT.search(answer.headers.get("link", ""))
         url = following[1] if following else ""
