@@ -19,6 +19,7 @@ from holdfast.text.rejection import Rejected
 from holdfast.text.settings import CorpusSettings
 from holdfast.text.sources import local
 from holdfast.text.sources.catalogue.registry import Source, load, usable
+from holdfast.text.sources.collect.known import known
 from holdfast.text.sources.collect.listing import fetchable
 
 Found = Iterator[Document | Rejected]
@@ -26,11 +27,31 @@ Found = Iterator[Document | Rejected]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A source that is here: its files by name, and the settings to read them with."""
+    """A source that is here.
+
+    files:    by name.
+    settings: to read them with.
+    known:    what the archive said of each file, by name.
+    """
 
     source: Source
     files: tuple[InputFile, ...]
     settings: CorpusSettings
+    known: Mapping[str, Mapping[str, Any]]
+
+    def document(self, found: Document) -> Document:
+        """A text with where it is from. What it says of itself stands before what the archive says of it; but its
+        licence is the archive's word, else the catalogue's."""
+        id, path = self.source.id, str(found.meta.get("path", found.id))
+        noted = self.known.get(path, {})
+        said = {**_of(self.source), **noted}
+        meta = {**noted, **found.meta, **{key: said[key] for key in _of(self.source)}, "source": id}
+        return Document(f"{id}/{found.id}", found.text, {**meta, "path": f"{id}/{path}"})
+
+    def fingerprint(self) -> str:
+        """A hash of all that its documents depend on."""
+        field, most = self.settings.text_field, self.source.entry.max_documents
+        return hash_of([self.source.id, _of(self.source), field, most, self.known, files_fingerprint(self.files)])
 
 
 def units(settings: CorpusSettings, seed: int, meter: Meter) -> Iterator[Found]:
@@ -46,12 +67,12 @@ def units(settings: CorpusSettings, seed: int, meter: Meter) -> Iterator[Found]:
         most = part.source.entry.max_documents
         for unit in inside if most is None else (_first(chain.from_iterable(inside), most),):
             meter.total = total
-            yield (_marked(found, part.source) for found in unit)
+            yield _marked(unit, part)
 
 
 def fingerprint(settings: CorpusSettings) -> str:
     """What the named sources hold right now, and what the catalogue says of them that ends up in documents."""
-    return hash_of([[part.source.id, _said(part.source), _cut(part), _held(part)] for part in readings(settings)])
+    return " ".join(part.fingerprint() for part in readings(settings))
 
 
 def readings(settings: CorpusSettings) -> list[Reading]:
@@ -97,7 +118,8 @@ def _reading(source: Source, settings: CorpusSettings) -> Reading:
     path = str(folder(source)) if entry.path is None else entry.path
     inputs = find_inputs(path, f"the path of source {source.id}")
     field = entry.column or settings.text_field
-    return Reading(source, inputs.files, settings.model_copy(update={"path": path, "text_field": field}))
+    noted = known(folder(source)) if entry.path is None else {}
+    return Reading(source, inputs.files, settings.model_copy(update={"path": path, "text_field": field}), noted)
 
 
 def _first(found: Found, most: int) -> Found:
@@ -109,23 +131,16 @@ def _first(found: Found, most: int) -> Found:
             return
 
 
-def _marked(found: Document | Rejected, source: Source) -> Document | Rejected:
-    if isinstance(found, Rejected):
-        return replace(found, id=f"{source.id}/{found.id}")
-    path = f"{source.id}/{found.meta.get('path', found.id)}"
-    return Document(f"{source.id}/{found.id}", found.text, {**found.meta, **_said(source), "path": path})
+def _marked(unit: Found, part: Reading) -> Found:
+    for found in unit:
+        if isinstance(found, Rejected):
+            yield replace(found, id=f"{part.source.id}/{found.id}")
+        else:
+            yield part.document(found)
 
 
-def _said(source: Source) -> Mapping[str, Any]:
+def _of(source: Source) -> dict[str, Any]:
     """What the catalogue says of every text of a source."""
     entry = source.entry
-    said = {"source": source.id, "licence": entry.licence}
-    return said if entry.period is None else {**said, "period": str(entry.period)}
-
-
-def _cut(part: Reading) -> list[Any]:
-    return [part.settings.text_field, part.source.entry.max_documents]
-
-
-def _held(part: Reading) -> str:
-    return files_fingerprint(part.files)
+    said = {"licence": entry.licence, "period": None if entry.period is None else str(entry.period)}
+    return {key: value for key, value in said.items() if value is not None}
