@@ -27,6 +27,7 @@ from holdfast.cli import (
     report,
     run,
     sample,
+    sources,
     status,
 )
 from holdfast.cli.screen import show_fault
@@ -81,6 +82,7 @@ app.command("export")(export.export)
 app.command("models")(models.models)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(sources.app, name="sources")
 app.add_typer(ckpt.app, name="ckpt")
 
 

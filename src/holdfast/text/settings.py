@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.base.settings import Count, Section
+from holdfast.base.settings import Count, Section, free
 from holdfast.text.clean import SAFE, StepName
 
 
@@ -17,6 +17,14 @@ class CorpusSettings(Section):
         default=None,
         description="A folder, a file or a pattern such as texts/**/*.txt, or a list of these. Read are .txt, .md, "
         ".html, .jsonl and .parquet, each also packed as .gz, .xz, .zst or .bz2, and .tar archives of them.",
+    )
+    sources: list[str] | None = Field(
+        default=None,
+        description="Sources by their ids, see `holdfast sources list`; they have to be fetched before. They are read "
+        "behind what corpus.path names, if that is given too.",
+    )
+    source_files: list[str] = free(
+        [], description="YAML files with sources of your own, or with changes of those that come with holdfast."
     )
     generator: Literal["harbour"] | None = Field(
         default=None, description="Make the text instead of reading it; harbour: a small town by the sea."

@@ -34,6 +34,7 @@ from holdfast.stages.stage import TRAINED, read_record
 from holdfast.text.corpus import read_conversations
 from holdfast.text.locate import InputFile, find_inputs
 from holdfast.text.sources import content_bytes
+from holdfast.text.sources.fetched import input_files
 from holdfast.tokenizer.special import SMALLEST_VOCABULARY
 from holdfast.tokenizer.store import MANIFEST_FILE
 from holdfast.train import precision
@@ -114,9 +115,10 @@ def require_ready(recipe: Recipe, run_dir: Path, stages: Sequence[str]) -> None:
 
 def _corpus(case: Case) -> Iterator[Problem]:
     settings = case.recipe.corpus
-    if settings.path is not None:
-        files = list(_files(case, settings.path, "corpus.path"))
+    if settings.generator is None:
+        files = [] if settings.path is None else list(_files(case, settings.path, "corpus.path"))
         yield from _unusable(files, "corpus.path")
+        files += (case.attempt(partial(input_files, settings)) or []) if settings.sources is not None else []
         if any(file.name.lower().endswith(".parquet") for file in files) and not _installed("pyarrow"):
             yield Problem("the corpus has .parquet files, and pyarrow is not installed", "pip install 'holdfast[data]'")
         case.text_bytes = content_bytes(files)

@@ -1,0 +1,56 @@
+"""The catalogue of sources as plain data: what is in it, what one is, and whether it is still where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from holdfast.base.faults import RecipeFault
+from holdfast.journal.sinks.bars import progress_bar
+from holdfast.text.fetch.client import Client
+from holdfast.text.sources.catalogue.entry import parse_years
+from holdfast.text.sources.catalogue.registry import Source, load
+from holdfast.text.sources.collect.check import check
+from holdfast.text.sources.fetched import folder, is_here
+
+
+def list_sources(
+    files: Sequence[str], period: str | None, place: str | None, licence: str | None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The chosen sources, and a line for each shipped one that a user's file changes. Raises RecipeFault."""
+    registry = load(files)
+    try:
+        years = None if period is None else parse_years(period)
+    except ValueError as error:
+        raise RecipeFault(f"--period {period}: {error}", "such as --period 1700-1800") from None
+    found = registry.chosen(years, place, licence)
+    return [describe(source) for source in found], [
+        f"{source.origin} changes {source.id}: {', '.join(source.changes)}" for source in found if source.changes
+    ]
+
+
+def show_source(files: Sequence[str], id: str) -> dict[str, Any]:
+    """All that is known of one source. Raises RecipeFault when there is none of this name."""
+    return describe(load(files).named([id])[0])
+
+
+def describe(source: Source) -> dict[str, Any]:
+    """As plain data: the entry, where it is described, and whether its files are here."""
+    entry = source.entry.model_dump(mode="json")
+    origin = {"described_in": source.origin, "changes": list(source.changes)}
+    kept = source.entry.path if source.entry.kind == "local" else str(folder(source))
+    return {"id": source.id, **entry, **origin, "here": is_here(source), "folder": kept}
+
+
+def check_sources(files: Sequence[str], ids: Sequence[str], quiet: bool) -> list[dict[str, Any]]:
+    """Probe the named sources, or all that are enabled. Raises RecipeFault for one that does not exist."""
+    registry = load(files)
+    chosen = registry.named(ids) if ids else [each for each in registry.values() if each.entry.enabled]
+    found = []
+    with Client() as client, progress_bar("sources", unit="sources", quiet=quiet) as progress:
+        for number, source in enumerate(chosen):
+            progress(number, len(chosen))
+            finding = check(source, client)
+            dead = [{"id": id, "why": why} for id, why in finding.dead]
+            found.append({"source": source.id, "ok": finding.ok, "alive": finding.alive, "dead": dead})
+    return found
