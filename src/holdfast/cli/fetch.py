@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,9 +45,11 @@ def fetch(
 ) -> None:
     """Bring everything a recipe needs to this machine, and record what it was.
 
-    Sources are fetched into the cache folder (HOLDFAST_CACHE), politely, and go on where they stopped. Your own files
-    (corpus.path, sft.path, ...) are hashed, so that `holdfast verify` misses one that is gone. Exit code 0: everything
-    is here, 1: something is missing, 75: interrupted, run it again.
+    Sources go into the cache folder (HOLDFAST_CACHE), politely; a fetch that was stopped goes on where it was.
+
+    Your own files (corpus.path, sft.path, ...) are hashed, so that `holdfast verify` knows when one is gone.
+
+    Exit code 0: everything is here, 1: something is missing, 75: interrupted, run it again.
     """
     from holdfast.stages.fetching import Brought
     from holdfast.stages.fetching import fetch as bring
@@ -67,7 +70,7 @@ def fetch(
     elif not quiet:
         _show(brought, found)
     if not as_json:
-        _tell(lacks, source)
+        _tell(lacks, shlex.join([source, *(overrides or [])]), quiet)
     if lacks:
         raise typer.Exit(ExitCode.FAILED)
     if bundle is not None:
@@ -118,28 +121,20 @@ def _show(brought: Brought, found: Verification) -> None:
     for each in found.checked:
         here = sum(1 for file in each.seen if file.why is None)
         state = "complete" if not each.lacks else f"{len(each.lacks):,} missing"
-        came = new.get(each.need.name, 0)
-        rows.append(
-            (each.need.name, each.need.kind, here, size(each.bytes), f"{state}, {came:,} new" if came else state)
-        )
+        rows.append((each.need.name, each.need.kind, here, new.get(each.need.name), size(each.bytes), state))
     if rows:
-        show_table(("what", "kind", "files", "size", "state"), rows)
-    else:
-        typer.echo("this recipe needs nothing that is not made here")
+        show_table(("what", "kind", "files", "new", "size", "state"), rows)
     for note in (*brought.notes, *found.notes):
         typer.echo(f"note: {note}")
 
 
-def _tell(lacks: list[Lack], source: str) -> None:
-    tell = partial(typer.echo, err=True)
+def _tell(lacks: Sequence[Lack], command: str, quiet: bool) -> None:
     for lack in lacks:
-        tell(f"missing: {lack.what}\n    fix: {lack.remedy.replace('RECIPE', source)}")
+        typer.echo(f"missing: {lack.what}\n    fix: {lack.remedy.replace('RECIPE', command)}", err=True)
     if lacks:
-        tell(
-            f"{len(lacks):,} of what this recipe needs is not here"
-            if len(lacks) == 1
-            else f"{len(lacks):,} are missing"
-        )
+        typer.echo("1 thing is missing" if len(lacks) == 1 else f"{len(lacks):,} things are missing", err=True)
+    elif not quiet:
+        typer.echo("everything this recipe needs is here")
 
 
 def _plain(brought: Brought, found: Verification, lacks: list[Lack]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +33,9 @@ def verify(
 ) -> None:
     """Open everything a recipe needs, go through all of it, and compare it with what `holdfast fetch` recorded.
 
-    All that is missing or damaged is named at once. Nothing is written. Exit code 0: all is here, 3: something is not.
+    All that is missing or damaged is named at once. Nothing is written.
+
+    Exit code 0: everything is here, 3: something is not.
     """
     from holdfast.journal.sinks.bars import progress_bar
     from holdfast.stages.offline import no_network
@@ -47,24 +50,22 @@ def verify(
     if as_json:
         show_json({**found.to_dict(), "offline": offline, "seconds": round(seconds, 3)})
     else:
-        _show(found, source, offline, seconds)
+        _show(found, shlex.join([source, *(overrides or [])]), offline, seconds)
     if found.lacks:
         raise typer.Exit(ExitCode.NOT_READY)
 
 
-def _show(found: Verification, source: str, offline: bool, seconds: float) -> None:
+def _show(found: Verification, command: str, offline: bool, seconds: float) -> None:
     if found.checked:
         show_table(("what", "kind", "files", "size", "holds", "state"), [_row(each) for each in found.checked])
-    else:
-        typer.echo("this recipe needs nothing that is not made here")
     for note in found.notes:
         typer.echo(f"note: {note}")
     for lack in found.lacks:
-        typer.echo(f"missing: {lack.what}\n    fix: {lack.remedy.replace('RECIPE', source)}")
+        typer.echo(f"missing: {lack.what}\n    fix: {lack.remedy.replace('RECIPE', command)}")
     how = "names and sizes compared" if found.quick else "all of it opened"
     blocked = ", network blocked" if offline else ""
     count = len(found.lacks)
-    outcome = "everything is here" if not count else f"{count:,} thing{'' if count == 1 else 's'} missing or damaged"
+    outcome = f"{count:,} missing or damaged" if count else "everything this recipe needs is here"
     typer.echo(f"{outcome} ({how}{blocked}, {seconds:.1f} s)")
 
 
@@ -73,7 +74,7 @@ def _row(checked: Checked) -> tuple[Any, ...]:
     for each in checked.seen:
         if each.look is not None and each.look.count is not None:
             counts[each.look.unit] = counts.get(each.look.unit, 0) + each.look.count
-    holds = ", ".join(f"{count:,} {unit}" for unit, count in sorted(counts.items())) or None
+    holds = ", ".join(f"{count:,} {unit if count != 1 else unit[:-1]}" for unit, count in sorted(counts.items()))
     state = "complete" if not checked.lacks else f"{len(checked.lacks):,} missing or damaged"
     here = sum(1 for each in checked.seen if each.why is None)
-    return checked.need.name, checked.need.kind, here, size(checked.bytes), holds, state
+    return checked.need.name, checked.need.kind, here, size(checked.bytes), holds or None, state

@@ -236,7 +236,7 @@ def _own(kind: Kind, name: str, words: Sequence[str], get: str = "", fresh: bool
         return Need(kind, name, lacks=(*lacks, Lack(fault.cause, fault.remedy)), recorded=False, words=tuple(words))
     if recorded is None:
         files = tuple(Expected(file.name, file.path, file.bytes) for file in found)
-        remedy = get or f"check {name}"
+        remedy = get or f"put it right, or take it out of {name}"
         return Need(kind, name, files, tuple(lacks), remedy, recorded=False, words=tuple(words))
     return replace(_as_recorded(kind, name, recorded, found), words=tuple(words))
 
