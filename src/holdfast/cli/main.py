@@ -19,6 +19,7 @@ from holdfast.cli import (
     demo,
     drill,
     export,
+    fetch,
     models,
     plan,
     recipes,
@@ -29,6 +30,7 @@ from holdfast.cli import (
     sample,
     sources,
     status,
+    verify,
 )
 from holdfast.cli.screen import show_fault
 
@@ -71,6 +73,8 @@ def _root(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("plan")(plan.plan)
+app.command("fetch")(fetch.fetch)
+app.command("verify")(verify.verify)
 app.command("drill")(drill.drill)
 app.command("status")(status.status)
 app.command("report")(report.report)

@@ -14,13 +14,13 @@ from holdfast.base.draws import draw
 from holdfast.base.faults import DataFault
 from holdfast.base.records import Conversation, Document, Message, Role
 from holdfast.disk.parts import damage
-from holdfast.text.compression import Metered, suffix_of, unpacked
-from holdfast.text.encoding import sound
 from holdfast.text.lines import read_document
 from holdfast.text.locate import InputFile, find_inputs
 from holdfast.text.manifest import read_manifest
+from holdfast.text.read.compression import Metered, suffix_of, unpacked
+from holdfast.text.read.encoding import sound
+from holdfast.text.read.rows import plain_fields, rows
 from holdfast.text.rejection import Unreadable
-from holdfast.text.rows import plain_fields, rows
 
 HELD_OUT_FRACTION = 0.05
 _ROLES = get_args(Role)

@@ -13,7 +13,7 @@ from pathlib import Path
 import xxhash
 
 from holdfast.base.faults import DataFault
-from holdfast.text.encoding import printable
+from holdfast.text.read.encoding import printable
 from holdfast.text.rejection import Rejected
 
 HASHED_WHOLE_BYTES = 64 << 20  # larger files are known by samples, so that a start does not read a large corpus twice

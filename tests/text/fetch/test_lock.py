@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.base.faults import DataFault
+from holdfast.text.fetch.download import Outcome
+from holdfast.text.fetch.failures import Failure
 from holdfast.text.fetch.items import BadName, Item
 from holdfast.text.fetch.lock import Lock, asked_fingerprint, lock_path, read_lock, write_lock
 from holdfast.text.fetch.transfer import Fetched
@@ -22,7 +24,7 @@ def fetched(item: Item) -> Fetched:
 
 
 def test_a_lock_takes_in_what_came(tmp_path: Path) -> None:
-    lock = Lock.fresh("books", ASKED, ITEMS).with_fetched([fetched(ITEMS[1])])
+    lock = Lock.fresh("books", ASKED, ITEMS).after(Outcome(done=(fetched(ITEMS[1]),)))
     write_lock(tmp_path, lock)
     assert read_lock(tmp_path, "books", ASKED) == lock
     assert [each.fetched for each in lock.files] == [False, True]
@@ -42,6 +44,21 @@ def test_a_damaged_lock_says_so(tmp_path: Path) -> None:
     write_lock(tmp_path, Lock.fresh("books", ASKED, ITEMS))
     path = lock_path(tmp_path, "books", ASKED)
     path.write_text(path.read_text().replace("1719", "1720"))
+    with pytest.raises(DataFault, match="damaged"):
+        read_lock(tmp_path, "books", ASKED)
+
+
+def test_what_is_gone_for_good_is_no_longer_wanted(tmp_path: Path) -> None:
+    busy, gone = Failure(ITEMS[0], "503", final=False, status=503), Failure(ITEMS[1], "404", final=True, status=404)
+    lock = Lock.fresh("books", ASKED, ITEMS).after(Outcome(failed=(busy, gone)))
+    assert [(each.why, each.final, each.gone) for each in lock.files] == [("503", False, False), ("404", True, True)]
+    assert not lock.after(Outcome(done=(fetched(ITEMS[1]),))).files[1].gone
+    write_lock(tmp_path, lock)
+    assert read_lock(tmp_path, "books", ASKED) == lock
+
+
+def test_a_lock_with_a_name_that_leads_out_is_damaged(tmp_path: Path) -> None:
+    write_lock(tmp_path, Lock.fresh("books", ASKED, [Item("books", "a", "https://example.org/a", "../../a")]))
     with pytest.raises(DataFault, match="damaged"):
         read_lock(tmp_path, "books", ASKED)
 

@@ -15,6 +15,7 @@ import zstandard
 from holdfast.base.faults import DataFault
 from holdfast.base.records import Document
 from holdfast.text.meter import Meter
+from holdfast.text.read import place, plain
 from holdfast.text.rejection import Rejected
 from holdfast.text.settings import CorpusSettings
 from holdfast.text.sources import local
@@ -192,7 +193,7 @@ def test_an_archive_that_stops_quietly_is_told(cut: str, tmp_path: Path) -> None
 
 
 def test_a_huge_text_is_cut_between_paragraphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "PIECE_BYTES", 200)
+    monkeypatch.setattr(plain, "PIECE_BYTES", 200)
     text = "".join(f"Paragraph {number}, häfen.\n\n" for number in range(40))
     (tmp_path / "a.txt").write_text(text, "utf-8")
     kept, _ = read(tmp_path)
@@ -205,7 +206,7 @@ def test_a_huge_text_is_cut_between_paragraphs(tmp_path: Path, monkeypatch: pyte
 def test_a_huge_text_without_paragraphs_loses_nothing(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "PIECE_BYTES", 201)
+    monkeypatch.setattr(plain, "PIECE_BYTES", 201)
     (tmp_path / "a.txt").write_text(text, "utf-8")
     kept, rejected = read(tmp_path)
     assert "".join(each.text for each in kept.values()) == text
@@ -213,7 +214,7 @@ def test_a_huge_text_without_paragraphs_loses_nothing(
 
 
 def test_texts_around_the_size_of_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "PIECE_BYTES", 100)
+    monkeypatch.setattr(plain, "PIECE_BYTES", 100)
     for size in (99, 100, 101, 200, 201):
         (tmp_path / "a.txt").write_text("x" * size)
         kept, rejected = read(tmp_path)
@@ -221,8 +222,8 @@ def test_texts_around_the_size_of_a_piece(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_wide_text_is_read_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "PIECE_BYTES", 100)
-    monkeypatch.setattr(local, "LARGEST_WHOLE_BYTES", 1000)
+    monkeypatch.setattr(plain, "PIECE_BYTES", 100)
+    monkeypatch.setattr(place, "LARGEST_WHOLE_BYTES", 1000)
     (tmp_path / "a.txt").write_bytes(("ö" * 300).encode("utf-16"))
     (tmp_path / "b.txt").write_bytes(("ö" * 600).encode("utf-16"))
     kept, rejected = read(tmp_path)

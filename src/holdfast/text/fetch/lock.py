@@ -14,19 +14,28 @@ from typing import Any
 from holdfast.base.faults import DataFault
 from holdfast.disk.files import fingerprint
 from holdfast.disk.parts import seal, unseal
+from holdfast.text.fetch.download import Outcome
 from holdfast.text.fetch.items import BadName, Item, check_source, place
-from holdfast.text.fetch.transfer import Fetched
 
 SCHEMA = 1
 _ASKED_LETTERS = 12
+_OURS = ("fetched", "why", "final", "gone")  # what a lock says of an item
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A file of a source. fetched: it came, and the item's bytes and sha256 are those of the file that did."""
+    """A file of a source.
+
+    fetched: it came, and the item's bytes and sha256 are those of the file that did.
+    why:     it did not come, when it was last tried. final: it would not come if it were tried again as things are.
+    gone:    its server said so for good; the source is complete without it.
+    """
 
     item: Item
-    fetched: bool
+    fetched: bool = False
+    why: str | None = None
+    final: bool = False
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +49,27 @@ class Lock:
     @classmethod
     def fresh(cls, source: str, asked: str, items: Iterable[Item]) -> Lock:
         """Of a source that was just listed: nothing of it is fetched."""
-        return cls(source, asked, tuple(Locked(item, fetched=False) for item in items))
+        return cls(source, asked, tuple(map(Locked, items)))
 
     @property
     def items(self) -> tuple[Item, ...]:
         """What to fetch; of files that came before, with what they must be."""
         return tuple(each.item for each in self.files)
 
-    def with_fetched(self, found: Iterable[Fetched]) -> Lock:
-        """The lock after a fetch that brought, or found, these files."""
-        known = {(each.item.source, each.item.id): each for each in found}
+    def after(self, outcome: Outcome) -> Lock:
+        """The lock when these files were fetched, were there, or were not to be had."""
+        there = {(each.item.source, each.item.id): each for each in outcome.there}
+        failed = {(each.item.source, each.item.id): each for each in outcome.failed}
 
-        def after(each: Locked) -> Locked:
-            there = known.get((each.item.source, each.item.id))
-            if there is None:
-                return each
-            return Locked(replace(each.item, bytes=there.bytes, sha256=there.sha256), fetched=True)
+        def told(each: Locked) -> Locked:
+            key = each.item.source, each.item.id
+            if key in there:
+                return Locked(replace(each.item, bytes=there[key].bytes, sha256=there[key].sha256), fetched=True)
+            if key in failed:
+                return Locked(each.item, False, failed[key].why, failed[key].final, failed[key].settled)
+            return each
 
-        return replace(self, files=tuple(map(after, self.files)))
+        return replace(self, files=tuple(map(told, self.files)))
 
     def paths(self, into: Path) -> list[Path]:
         """Where the fetched files are."""
@@ -77,7 +89,7 @@ def lock_path(into: Path, source: str, asked: str) -> Path:
 
 def write_lock(into: Path, lock: Lock) -> None:
     """Store it, in the place of an older one. Raises OSError."""
-    files = [{**each.item.to_dict(), "fetched": each.fetched} for each in lock.files]
+    files = [{**each.item.to_dict(), **{name: getattr(each, name) for name in _OURS}} for each in lock.files]
     value = {"schema": SCHEMA, "source": lock.source, "asked": lock.asked, "files": files}
     seal(lock_path(into, lock.source, lock.asked), value)
 
@@ -101,9 +113,9 @@ def _parse(value: Mapping[str, Any], source: str, asked: str) -> Lock:
         raise ValueError("it belongs to another source")
     files = []
     for row in value["files"]:
-        fetched = row["fetched"]
-        item = Item.from_dict({key: row[key] for key in row if key != "fetched"})
+        item = Item.from_dict({key: row[key] for key in row if key not in _OURS})
         if item.source != source:
             raise BadName(f"{item.id} belongs to {item.source!r}")
-        files.append(Locked(item, bool(fetched)))
+        place(Path(), item)  # it is a name that leads nowhere else
+        files.append(Locked(item, **{name: row[name] for name in _OURS}))
     return Lock(source, asked, tuple(files))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from holdfast.text.rejection import Unreadable
 
@@ -21,6 +22,13 @@ _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
 _NOT_CONTROLS = bytes(set(range(256)) - set(_CONTROLS))
 _NOT_ASCII = bytes(range(128, 256))
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+# Without a mark, in the order in which they are tried: what is UTF-32 would be UTF-16 full of NUL characters.
+_UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+_UNMARKED_BYTES = 1 << 16  # looked at to tell
+_FEWEST_CHARACTERS = 8  # a few bytes can be anything
+_MOSTLY = 0.5  # share of ASCII in what is taken for unmarked wide text: only there the zeros prove it
+_NO_TEXT = frozenset(("Cc", "Cn", "Co", "Cs"))  # controls, not assigned, private, surrogates
 
 MOST_CONTROLS = 0.01  # share of control characters above which bytes are not text
 MOST_HIGH_BYTES = 0.30  # share of non-ASCII bytes in a Western text; other scripts and binary data have more
@@ -41,6 +49,8 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
     for mark, name in WIDE_MARKS.items():
         if data.startswith(mark):
             return _strict(data, name)
+    if (unmarked := _unmarked(data)) is not None:
+        return _strict(data, unmarked)
     if (position := data.find(b"\0")) >= 0:
         raise Unreadable("binary, not text", f"a NUL byte at {position}")
     if len(data.translate(None, _NOT_CONTROLS)) > MOST_CONTROLS * len(data):
@@ -55,8 +65,31 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
 
 
 def is_wide(head: bytes) -> bool:
-    """True when bytes begin with the mark of an encoding of two or four bytes a character."""
-    return head.startswith(tuple(WIDE_MARKS))
+    """True when bytes are in an encoding of two or four bytes a character: by their mark, or else beyond doubt."""
+    return head.startswith(tuple(WIDE_MARKS)) or _unmarked(head) is not None
+
+
+def _unmarked(data: bytes) -> str | None:
+    """The wide encoding of bytes without a mark, where they can be nothing else: half of their characters are ASCII,
+    which shows as zeros at every second place or three in four, and none is what no text has."""
+    head = data[:_UNMARKED_BYTES]
+    if b"\0" not in head:
+        return None
+    for name in _UNMARKED:
+        try:
+            text = head[: len(head) // 4 * 4 if len(data) > len(head) else len(head)].decode(name)
+        except UnicodeDecodeError as error:
+            if len(data) == len(head) or error.end < len(head) - 4:  # not just a pair of surrogates cut in two
+                continue
+            text = head[: error.start].decode(name)
+        ascii_characters = sum(character < "\x80" for character in text)
+        if (
+            len(text) >= _FEWEST_CHARACTERS
+            and ascii_characters >= _MOSTLY * len(text)
+            and not any(unicodedata.category(each) in _NO_TEXT and each not in "\t\n\r\f" for each in set(text))
+        ):
+            return name
+    return None
 
 
 def sound(text: str) -> str:

@@ -6,8 +6,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import IO, cast
 
-from holdfast.text.compression import Readable
-from holdfast.text.encoding import printable
+from holdfast.text.read.compression import Readable
+from holdfast.text.read.encoding import printable
 from holdfast.text.rejection import Rejected, Unreadable
 
 _BLOCK = 512

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.text.encoding import decode, printable, sound
+from holdfast.text.read.encoding import decode, printable, sound
 from holdfast.text.rejection import Unreadable
 
 FRENCH = "Ça commence à l'été, « déjà » : garçon, cœur – 5 €. " * 20

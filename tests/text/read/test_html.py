@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.text.extract import declared_encoding, page_text
+from holdfast.text.read.html import declared_encoding, page_text
 
 PAGE = """<!DOCTYPE html><html><head><title>Ships &amp; Salt</title><style>p > a {color: red}</style></head>
 <body><!-- <p>not this</p> --><h1>The

@@ -10,6 +10,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from typing import IO
+
+from holdfast.text.read.encoding import decode
+from holdfast.text.read.flow import Flow
+from holdfast.text.read.place import Found, Place, whole
 
 _OPAQUE = ("script", "style", "template", "noscript", "svg", "textarea", "title")
 _PARAGRAPH = frozenset(
@@ -26,6 +31,14 @@ _NAME = re.compile(r"</?([a-zA-Z][^\s/><]*+)")
 _CLOSING = {name: re.compile(f"</{name}\\b", re.IGNORECASE) for name in _OPAQUE}
 _CHARSET = re.compile(rb"(?i)charset\s*=\s*[\"']?\s*([\w-]+)")
 _CHARSET_BYTES = 2048  # where the standard lets a page declare its encoding, and some more
+
+
+def page(stream: IO[bytes], place: Place) -> Found:
+    """A page as one document, with its title."""
+    data = whole(stream)
+    markup, encoding = decode(data, declared_encoding(data))
+    text, title = page_text(markup)
+    yield place.document(text, encoding, {"title": title} if title else {})
 
 
 def declared_encoding(data: bytes) -> str | None:
@@ -48,43 +61,18 @@ def page_text(markup: str) -> tuple[str, str]:
     return page.text(), title
 
 
-class _Page:
-    """Puts words and tags together again as lines and paragraphs."""
-
-    def __init__(self) -> None:
-        self.blocks: list[str] = []
-        self.line: list[str] = []
-        self.preformatted = False
-
-    def words(self, text: str) -> None:
-        self.line.append(text)
+class _Page(Flow):
+    """Tags as breaks."""
 
     def tag(self, tag: str) -> None:
         name = tag.lstrip("/")
         if name in _PARAGRAPH:
-            self._end_line("\n\n")
+            self.end_paragraph()
             self.preformatted = tag == "pre" or (self.preformatted and tag != "/pre")
         elif name in _LINE and not (self.preformatted and tag != "br"):
-            self._end_line("\n")
+            self.end_line()
         elif name in _CELL:
-            self.line.append(" ")
-
-    def _end_line(self, separator: str) -> None:
-        whole = "".join(self.line)
-        self.line.clear()
-        text = whole.strip("\n") if self.preformatted else " ".join(whole.split())
-        if text:
-            self.blocks.append(text)
-        if not self.blocks:
-            return
-        if not text and self.blocks[-1] in ("\n", "\n\n"):
-            self.blocks[-1] = max(self.blocks[-1], separator, key=len)
-        else:
-            self.blocks.append(separator)
-
-    def text(self) -> str:
-        self._end_line("")
-        return "".join(self.blocks).strip("\n")
+            self.words(" ")
 
 
 def _pieces(markup: str) -> Iterator[tuple[str, str]]:

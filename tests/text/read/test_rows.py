@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from holdfast.text import rows as module
+from holdfast.text.read import rows as module
+from holdfast.text.read.rows import plain_fields, rows
 from holdfast.text.rejection import Unreadable
-from holdfast.text.rows import plain_fields, rows
 
 
 def read(data: bytes) -> list[tuple[int, object]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
-from holdfast.text.compression import GROWTH_FREE_BYTES, TYPICAL_GROWTH, Metered, suffix_of, unpacked
+from holdfast.text.read.compression import GROWTH_FREE_BYTES, TYPICAL_GROWTH, Metered, suffix_of, unpacked
 from holdfast.text.rejection import Unreadable
 
 PACK: dict[str, Callable[[bytes], bytes]] = {

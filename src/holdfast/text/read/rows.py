@@ -7,11 +7,15 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from holdfast.text.encoding import decode, is_wide, sound
-from holdfast.text.rejection import Unreadable
+from holdfast.base.records import Document
+from holdfast.text.read.encoding import decode, is_wide, sound
+from holdfast.text.read.place import Found, Place
+from holdfast.text.rejection import Rejected, Unreadable, preview
 
 LONGEST_LINE_BYTES = 64 << 20
 LONGEST_FIELD_CHARACTERS = 500
+MOST_PARTS = 1_000_000  # objects and lists of one value: some hundred bytes of memory each, written in two characters
+HARMLESS_CHARACTERS = 1 << 20  # not counted: they have fewer
 
 
 def rows(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]:
@@ -32,6 +36,25 @@ def rows(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]
             yield number, _row(line, number)
 
 
+def documents(stream: IO[bytes], place: Place) -> Found:
+    """A document of each row."""
+    for number, row in rows(stream):
+        where = place.below(str(number))
+        if isinstance(row, Unreadable):
+            yield row.rejected(where.id)
+        else:
+            yield row_document(row, where, f"line {number}")
+
+
+def row_document(row: Mapping[str, Any], place: Place, said: str) -> Document | Rejected:
+    """The text of a row with what its other fields say; `said`: which row it is, for the reason of a rejection."""
+    text = row.get(place.field)
+    if not isinstance(text, str):
+        what = "no" if place.field not in row else "no text in"
+        return Rejected(place.id, f"{what} field {place.field!r}", said, preview(", ".join(map(str, row))))
+    return place.document(text, meta=plain_fields(row, place.field))
+
+
 def plain_fields(row: Mapping[str, Any], leave_out: str) -> dict[str, Any]:
     """What is known of a text beside the text: short plain values, and those of a `meta` inside."""
     inner = row.get("meta")
@@ -39,18 +62,26 @@ def plain_fields(row: Mapping[str, Any], leave_out: str) -> dict[str, Any]:
     return {sound(key): _sound(value) for key, value in found.items() if key != leave_out and _is_plain(value)}
 
 
+def parsed(text: str) -> Any:
+    """The value that JSON stands for. Raises Unreadable for what is no JSON, or would fill the memory."""
+    if len(text) > HARMLESS_CHARACTERS and text.count("{") + text.count("[") > MOST_PARTS:
+        raise Unreadable("too many parts", f"more than {MOST_PARTS:,} objects and lists")
+    try:
+        return json.loads(text, strict=False)
+    except json.JSONDecodeError as error:
+        raise Unreadable("broken JSON", f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise Unreadable("broken JSON", "nested too deeply") from None
+    except ValueError as error:  # a whole number of thousands of digits
+        raise Unreadable("broken JSON", str(error)) from None
+
+
 def _row(line: bytes, number: int) -> dict[str, Any] | Unreadable:
     try:
         text, _ = decode(line)
-        value = json.loads(text, strict=False)
+        value = parsed(text)
     except Unreadable as error:
-        return Unreadable(error.reason, f"line {number}, {error.detail}")
-    except json.JSONDecodeError as error:
-        return Unreadable("broken JSON", f"line {number}, column {error.colno}: {error.msg}")
-    except RecursionError:
-        return Unreadable("broken JSON", f"line {number} is nested too deeply")
-    except ValueError as error:  # a whole number of thousands of digits
-        return Unreadable("broken JSON", f"line {number}: {error}")
+        return Unreadable(error.reason, f"line {number}, {error.detail.removeprefix('line 1, ')}")
     if not isinstance(value, dict):
         return Unreadable("row is no JSON object", f"line {number}")
     return value

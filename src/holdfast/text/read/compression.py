@@ -34,7 +34,7 @@ class Readable(Protocol):
 
 
 class Metered(io.RawIOBase):
-    """A raw file that tells how many bytes were read from it."""
+    """A raw file that tells how many bytes were read from it. It can be read from any place if the file can."""
 
     def __init__(self, file: Readable, advance: Callable[[int], None]) -> None:
         self.file = file
@@ -43,6 +43,13 @@ class Metered(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return isinstance(self.file, io.IOBase) and self.file.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        assert isinstance(self.file, io.IOBase), "asked for by `seekable`"
+        return self.file.seek(offset, whence)
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed asks for any buffer; io passes this one
         data = self.file.read(len(buffer))
