@@ -10,11 +10,12 @@ from holdfast.base.faults import DataFault, RecipeFault
 from holdfast.base.records import Document
 from holdfast.text.build import build_corpus
 from holdfast.text.fetch.items import Item
+from holdfast.text.fetch.lock import Lock, Locked, write_lock
 from holdfast.text.meter import Meter
 from holdfast.text.rejection import Rejected
 from holdfast.text.settings import CorpusSettings
 from holdfast.text.sources import documents, fetched, source_fingerprint
-from holdfast.text.sources.collect.known import KNOWN, known, note
+from holdfast.text.sources.catalogue.registry import load
 
 LIST = """\
 sources:
@@ -39,7 +40,15 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows.mkdir(parents=True)
     lines = [{"body": f"Row {number}.", "title": "Own"} for number in range(4)]
     (rows / "rows.jsonl").write_text("\n".join(["{broken", *map(json.dumps, lines)]))
+    lock(path, "rows", Item("rows", "1", "https://a.example", "rows.jsonl"))
     return path
+
+
+def lock(mine: Path, id: str, *items: Item, missing: tuple[Item, ...] = ()) -> None:
+    """As if these items had been fetched, and those had not come."""
+    source = load([str(mine)])[id]
+    files = [*(Locked(item, fetched=True) for item in items), *(Locked(item, why="no answer") for item in missing)]
+    write_lock(fetched.sources_folder(), Lock(id, fetched.asked(source), tuple(files)))
 
 
 def settings(mine: Path, *ids: str, **more: object) -> CorpusSettings:
@@ -85,6 +94,7 @@ def test_sources_are_read_behind_a_path(mine: Path, tmp_path: Path) -> None:
 def test_reading_goes_on_anywhere_also_where_texts_are_counted(mine: Path, tmp_path: Path) -> None:
     more = tmp_path / "more.yaml"
     more.write_text(mine.read_text().replace("column: body", "column: body, max_documents: 2"))
+    lock(more, "rows", Item("rows", "1", "https://a.example", "rows.jsonl"))
     chosen = settings(more, "rows", "letters")
     whole = list(documents(chosen, 0, Meter(lambda done, total: None)))
     assert len(whole) == 5
@@ -93,19 +103,31 @@ def test_reading_goes_on_anywhere_also_where_texts_are_counted(mine: Path, tmp_p
 
 
 def test_what_the_archive_said_is_added_where_a_text_is_silent(mine: Path) -> None:
-    folder = fetched.sources_folder() / "rows"
     before = source_fingerprint(settings(mine, "rows"))
-    said = {"title": "The archive's", "author": "A. Scribe", "year": 1801}
-    note(folder, [Item("rows", "1", "https://a.example", "rows.jsonl", licence="CC0-1.0", meta=said)], "CC-BY-4.0")
-    note(folder, [Item("rows", "2", "https://a.example", "other.jsonl", licence="CC-BY-4.0")], "CC-BY-4.0")
-    assert set(known(folder)) == {"rows.jsonl", "other.jsonl"}
+    said = {"title": "The archive's", "author": "A. Scribe", "year": 1801, "licence": "CC0-1.0"}
+    lock(mine, "rows", Item("rows", "1", "https://a.example", "rows.jsonl", meta=said))
     meta = read(settings(mine, "rows"))[1].meta  # type: ignore[union-attr]
     assert (meta["title"], meta["author"], meta["year"], meta["licence"]) == ("Own", "A. Scribe", 1801, "CC0-1.0")
     assert source_fingerprint(settings(mine, "rows")) != before
-    for rubbish in (b"[]", b"{", b"\xff"):
-        (folder / KNOWN).write_bytes(rubbish)
-        assert known(folder) == {}
-    assert source_fingerprint(settings(mine, "rows")) == before
+
+
+def test_only_what_was_fetched_for_this_is_read_and_all_of_it(mine: Path) -> None:
+    folder = fetched.sources_folder() / "rows"
+    (folder / "of-another-recipe.jsonl").write_text('{"body": "Not asked for."}')
+    late = Item("rows", "2", "https://a.example", "late.jsonl")
+    lock(mine, "rows", Item("rows", "1", "https://a.example", "rows.jsonl"), missing=(late,))
+    found = {each.id: each for each in read(settings(mine, "rows"))}
+    assert set(found) == {"rows/late.jsonl", *(f"rows/rows.jsonl:{number}" for number in range(1, 6))}
+    assert found["rows/late.jsonl"] == Rejected("rows/late.jsonl", "not fetched", "no answer")
+    (folder / "rows.jsonl").unlink()
+    with pytest.raises(DataFault, match=r"1 of the 1 files of source rows are not there any more, such as rows.jsonl"):
+        read(settings(mine, "rows"))
+
+
+def test_other_limits_are_another_lock(mine: Path) -> None:
+    mine.write_text(mine.read_text().replace("column: body", "column: body, max_items: 7"))
+    with pytest.raises(DataFault, match="1 source is not here yet: rows"):
+        read(settings(mine, "rows"))
 
 
 def test_the_fingerprint_follows_the_files_and_the_catalogue(mine: Path, tmp_path: Path) -> None:
@@ -128,7 +150,6 @@ def test_all_that_is_missing_is_told_at_once(mine: Path) -> None:
     assert f"put files from https://deeds.example into {fetched.sources_folder() / 'deeds'}" in caught.value.remedy
     folder = fetched.sources_folder() / "deeds"
     folder.mkdir(parents=True)
-    (folder / ".part").write_text("half")
     with pytest.raises(DataFault, match="1 source is not here yet: deeds"):
         read(settings(mine, "deeds"))
     (folder / "deed.txt").write_text("This indenture")

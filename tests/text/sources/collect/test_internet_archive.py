@@ -42,6 +42,7 @@ def test_a_search_is_followed_to_its_end(collect: Callable) -> None:
         ("b", f"{FILES}b/b_djvu.txt", "b_djvu.txt", 1234),
     ]
     assert found[0].meta == {"title": "London", "author": "Anon.", "year": 1702}
+    assert found[1].meta == {"licence": found[1].licence}
     assert [each.licence for each in found] == ["public domain", "http://creativecommons.org/publicdomain/mark/1.0/"]
     assert left == {"lent": "only on loan"}
 

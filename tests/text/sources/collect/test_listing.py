@@ -14,7 +14,7 @@ from holdfast.text.sources.collect.listing import COLLECTORS, fetchable
 
 from .conftest import Shelf, source
 
-NO_COLLECTORS = {"answers", "check", "known", "listing"}
+NO_COLLECTORS = {"answers", "check", "listing"}
 URLS = [f"https://a.example/{name}" for name in ("1.txt", "2.txt", "3.txt", "b/1.txt", "B/1.txt")]
 
 
