@@ -19,12 +19,12 @@ from urllib.parse import quote
 from holdfast.base.faults import DataFault
 from holdfast.text.fetch.client import Client
 from holdfast.text.fetch.items import Item
+from holdfast.text.fetch.keys import hub
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.entry import Entry
 from holdfast.text.sources.catalogue.registry import Source
 from holdfast.text.sources.collect.answers import data, safe_name
 
-HUB = "https://huggingface.co"
 CONVERTED = "refs/convert/parquet"
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 
@@ -32,15 +32,15 @@ _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 def listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
     """The files that the entry names, by path."""
     entry = source.entry
-    hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
+    at = f"{hub()}/api/datasets/{entry.repo}"
     wanted = CONVERTED if entry.config and entry.revision is None else entry.revision or "main"
-    revision = _revision(entry, hub, wanted, client)
+    revision = _revision(entry, f"{at}/revision/{quote(wanted, safe='')}", client)
     found = False
-    listing = _files(f"{hub}/api/datasets/{entry.repo}/tree/{revision}?recursive=true", client)
+    listing = _files(f"{at}/tree/{revision}?recursive=true", client)
     for path, each in sorted(listing, key=itemgetter(0)):
         if any(fnmatchcase(path, pattern) for pattern in patterns(entry)):
             found = True
-            url = f"{hub}/datasets/{entry.repo}/resolve/{revision}/{quote(path)}"
+            url = f"{hub()}/datasets/{entry.repo}/resolve/{revision}/{quote(path)}"
             large = each.get("lfs") or {}
             said = {"revision": revision}
             yield Item(source.id, path, url, safe_name(path), each.get("size"), large.get("oid"), entry.licence, said)
@@ -56,13 +56,13 @@ def patterns(entry: Entry) -> list[str]:
     return [f"{entry.config}/{split}/*.parquet", f"{entry.config}/partial-{split}/*.parquet"]
 
 
-def _revision(entry: Entry, hub: str, wanted: str, client: Client) -> str:
+def _revision(entry: Entry, url: str, client: Client) -> str:
     """The commit that a branch, a tag or a reference stands for now."""
-    page = f"{hub}/datasets/{entry.repo}"
-    answer = client.get(f"{hub}/api/datasets/{entry.repo}/revision/{quote(wanted, safe='')}")
+    page = f"{hub()}/datasets/{entry.repo}"
+    answer = client.get(url)
     if answer.status in (401, 403, 404):
         raise DataFault(
-            f"the hub does not show {entry.repo} at {wanted} (status {answer.status})",
+            f"the hub does not show {entry.repo} (status {answer.status})",
             f"open {page}: where it asks for it, accept its terms, and set HF_TOKEN to a token of yours",
         )
     facts = data(answer, dict)
