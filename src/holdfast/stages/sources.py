@@ -48,9 +48,10 @@ def check_sources(files: Sequence[str], ids: Sequence[str], quiet: bool) -> list
     chosen = registry.named(ids) if ids else [each for each in registry.values() if each.entry.enabled]
     found = []
     with Client() as client, progress_bar("sources", unit="sources", quiet=quiet) as progress:
-        for number, source in enumerate(chosen):
-            progress(number, len(chosen))
+        progress(0, len(chosen))
+        for number, source in enumerate(chosen, 1):
             finding = check(source, client)
             dead = [{"id": id, "why": why} for id, why in finding.dead]
             found.append({"source": source.id, "ok": finding.ok, "alive": finding.alive, "dead": dead})
+            progress(number, len(chosen))
     return found
