@@ -34,6 +34,11 @@ def test_choosing() -> None:
     ids = [each["id"] for each in ended.json]
     assert "pepys-diary" in ids
     assert "dickens-novels" not in ids
+    states = [each["state"] for each in holdfast("sources", "list", "--json").json]
+    assert set(states) == {"to fetch", "off"}
+    assert states == sorted(states, reverse=True)
+    none = holdfast("sources", "list", "--place", "nowhere")
+    assert (none.code, none.err) == (0, "no source is like that\n")
     refused = holdfast("sources", "list", "--period", "long ago")
     assert refused.code == 2
     assert "write years as 1660-1669" in refused.err
@@ -41,7 +46,7 @@ def test_choosing() -> None:
 
 def test_one_source() -> None:
     found = holdfast("sources", "show", "old-bailey", "--json").json
-    assert (found["enabled"], found["here"], found["period"]) == (False, False, "1674-1913")
+    assert (found["enabled"], found["state"], found["period"]) == (False, "off", "1674-1913")
     assert "commercial" in found["why"]
     assert "described in\tcourts.yaml" in holdfast("sources", "show", "old-bailey").out
     wrong = holdfast("sources", "show", "old-baily")

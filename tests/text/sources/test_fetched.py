@@ -163,6 +163,11 @@ def test_what_is_unknown_off_or_no_text_is_refused(mine: Path) -> None:
         assert said in f"{caught.value.cause} {caught.value.remedy}"
 
 
+def test_an_empty_list_is_a_fault() -> None:
+    with pytest.raises(DataFault, match="empty list"):
+        read(CorpusSettings(sources=[]))
+
+
 def test_a_local_source_that_names_nothing_is_a_fault(mine: Path, tmp_path: Path) -> None:
     mine.write_text(mine.read_text().replace("/letters", "/nowhere"))
     with pytest.raises(DataFault, match="does not exist") as caught:

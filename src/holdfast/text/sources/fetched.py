@@ -94,6 +94,8 @@ def readings(settings: CorpusSettings) -> list[Reading]:
     """Where each named source is. Raises as `units` does."""
     chosen = load(settings.source_files).named(settings.sources or [])
     usable(chosen)
+    if not chosen:
+        raise DataFault("corpus.sources is an empty list", "name a source, see `holdfast sources list`")
     if missing := [source for source in chosen if not is_here(source)]:
         raise _missing(missing)
     return [_reading(source, settings) for source in chosen]
