@@ -35,26 +35,46 @@ def text(answer: Answer) -> str:
 def data(answer: Answer, kind: type) -> Any:
     """JSON data that is a `kind`. Raises DataFault."""
     try:
-        found = json.loads(body(answer))
-    except ValueError:
+        found = _sound(json.loads(body(answer)))
+    except (ValueError, RecursionError):
         raise _unexpected(answer, "JSON") from None
     if not isinstance(found, kind):
         raise _unexpected(answer, f"a JSON {'object' if kind is dict else 'list'}")
     return found
 
 
+def _sound(found: Any) -> Any:
+    """The same with halves of characters, which JSON can write and nothing else, replaced by question marks."""
+    written = json.dumps(found, ensure_ascii=False)
+    return found if written.isascii() else json.loads(written.encode("utf-8", "replace"))
+
+
 def table(answer: Answer, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The rows of a CSV file that has at least these columns. Raises DataFault."""
     rows = csv.DictReader(io.StringIO(text(answer), newline=""))
-    if missing := [name for name in columns if name not in (rows.fieldnames or ())]:
-        raise _unexpected(answer, f"a table with {', '.join(missing)}")
-    for row in rows:
-        yield {key: value or "" for key, value in row.items() if key is not None and not isinstance(value, list)}
+    try:
+        if missing := [name for name in columns if name not in (rows.fieldnames or ())]:
+            raise _unexpected(answer, f"a table with {', '.join(missing)}")
+        for row in rows:
+            yield {key: value or "" for key, value in row.items() if key is not None and not isinstance(value, list)}
+    except csv.Error as error:
+        raise _unexpected(answer, f"a table that can be read ({error})") from None
 
 
 def _unexpected(answer: Answer, wanted: str) -> DataFault:
     began = preview(answer.body[:400].decode("utf-8", "replace")) or "nothing"
     return DataFault(f"{answer.url} answers with something that is not {wanted}: {began}", "try again later")
+
+
+def length(value: Any) -> int | None:
+    """A number of bytes, as a number or as text; None for anything else."""
+    text = str(value) if isinstance(value, int | str) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def sha256(value: Any) -> str | None:
+    """A hash in its usual writing; None for anything else."""
+    return value if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) else None
 
 
 def holds(words: list[str], *texts: str) -> bool:
