@@ -1,0 +1,44 @@
+"""The catalogue as plain data, and recipes that name sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holdfast.base.faults import RecipeFault
+from holdfast.stages.planning.checks import examine
+from holdfast.stages.recipe import resolve
+from holdfast.stages.sources import list_sources, show_source
+
+
+@pytest.fixture(autouse=True)
+def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path / "cache"))
+
+
+def test_what_is_shown_is_plain_data_and_complete() -> None:
+    found = show_source([], "fineweb-edu")
+    assert (found["id"], found["state"], found["described_in"]) == ("fineweb-edu", "to fetch", "modern.yaml")
+    assert found["folder"].endswith("/sources/fineweb-edu")
+    everything, notices = list_sources([], None, None, None)
+    assert [each["id"] for each in everything].count("fineweb-edu") == 1
+    assert notices == []
+
+
+def test_a_recipe_may_name_sources_instead_of_a_path_or_beside_it() -> None:
+    assert resolve("smoke", ["corpus.sources=[pepys-diary]"]).recipe.corpus.path is None
+    both = resolve("smoke", ["corpus.sources=[pepys-diary]", "corpus.path=texts"]).recipe.corpus
+    assert (both.sources, both.path) == (["pepys-diary"], "texts")
+    assert resolve("demo", ["corpus.sources=[pepys-diary]"]).recipe.corpus.generator is None
+    with pytest.raises(RecipeFault, match="both sources and generator"):
+        resolve("smoke", ["corpus.sources=[pepys-diary]", "corpus.generator=harbour"])
+    with pytest.raises(RecipeFault, match="nothing says where the text comes from"):
+        resolve("smoke", ["corpus.path=off"])
+
+
+def test_a_plan_says_what_is_not_here_and_what_is_off(tmp_path: Path) -> None:
+    for words, said in (("[pepys-diary, stow-survey]", "pepys-diary"), ("[old-bailey]", "not enabled")):
+        recipe = resolve("smoke", [f"corpus.sources={words}", "sft.enabled=false"]).recipe
+        case = examine(recipe, tmp_path / "run", ("corpus",))
+        assert any(said in problem.what for problem in case.problems)
