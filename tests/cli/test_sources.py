@@ -107,3 +107,7 @@ sources:
     ]
     assert both.json[1]["dead"][0]["id"] == f"{site}/not.txt"
     assert holdfast("sources", "check", "god", "-f", path).code == 2
+    kept = tmp_path / "kept.yaml"
+    assert holdfast("sources", "check", "good", "-f", path, "--record", kept).code == 0
+    assert kept.read_text().startswith("about: What `holdfast sources check` saw on ")
+    assert holdfast("sources", "check", "good", "-f", path, "--record", kept).code == 2

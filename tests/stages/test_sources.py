@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from holdfast.base.faults import RecipeFault
 from holdfast.stages.planning.checks import examine
 from holdfast.stages.recipe import resolve
-from holdfast.stages.sources import list_sources, show_source
+from holdfast.stages.sources import list_sources, record_check, show_source
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,17 @@ def test_what_is_shown_is_plain_data_and_complete() -> None:
     everything, notices = list_sources([], None, None, None)
     assert [each["id"] for each in everything].count("fineweb-edu") == 1
     assert notices == []
+
+
+def test_what_was_seen_can_be_kept(tmp_path: Path) -> None:
+    mine, kept = tmp_path / "mine.yaml", tmp_path / "kept.yaml"
+    mine.write_text("sources: {a: {name: A, kind: local, path: x, licence: MIT}, stow-survey: {priority: low}}")
+    found = [{"source": id, "ok": id != "evelyn-diary"} for id in ("a", "stow-survey", "pepys-diary", "evelyn-diary")]
+    assert record_check([str(mine)], found, kept, date(2030, 1, 2)) == 1
+    both = [str(mine), str(kept)]
+    assert show_source(both, "pepys-diary")["probed"] == "2030-01-02"
+    assert show_source(both, "evelyn-diary")["probed"] is None
+    assert list_sources(both, None, None, None)[1] == ["mine.yaml changes stow-survey: priority"]
 
 
 def test_a_recipe_may_name_sources_instead_of_a_path_or_beside_it() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from holdfast.base.faults import ExitCode
+from holdfast.base.faults import ExitCode, RecipeFault
 from holdfast.cli.screen import AsJson, show_json, show_table
 
 app = typer.Typer(help="Where text can come from: the catalogue that comes with holdfast, and your own lists.")
@@ -67,13 +69,20 @@ def show(
 def check(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="By default all that are enabled.")] = None,
     files: Files = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="YAML", help="Write a list of what was there today.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask the archives, politely, whether what the catalogue names is still there. Exit code 1 when not."""
-    from holdfast.stages.sources import check_sources
+    from holdfast.stages.sources import check_sources, record_check
 
+    if record is not None and record.exists():
+        raise RecipeFault(f"{record} exists", "choose a new file: nothing is overwritten")
     found = check_sources(files or [], ids or [], quiet or as_json)
+    if record is not None:
+        record_check(files or [], found, record, date.today())
     if as_json:
         show_json(found)
     else:

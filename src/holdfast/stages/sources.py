@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
 from typing import Any
 
-from holdfast.base.faults import RecipeFault
+from holdfast.base.faults import DiskFault, RecipeFault
+from holdfast.disk.files import write_text
 from holdfast.journal.sinks.bars import progress_bar
 from holdfast.text.fetch.client import Client
 from holdfast.text.sources.catalogue.entry import parse_years
@@ -26,7 +29,9 @@ def list_sources(
         raise RecipeFault(f"--period {period}: {error}", "such as --period 1700-1800") from None
     found = sorted(registry.chosen(years, place, licence), key=lambda source: not source.entry.enabled)
     return [describe(source) for source in found], [
-        f"{source.origin} changes {source.id}: {', '.join(source.changes)}" for source in found if source.changes
+        f"{source.origin} changes {source.id}: {', '.join(source.changes)}"
+        for source in found
+        if set(source.changes) - {"probed"}
     ]
 
 
@@ -49,6 +54,22 @@ def _state(source: Source) -> str:
     if is_here(source):
         return "here"
     return "to fetch" if fetchable(source.entry) else "by hand"
+
+
+def record_check(files: Sequence[str], found: Sequence[Mapping[str, Any]], path: Path, today: date) -> int:
+    """Write a list that says of the shipped sources that are there when they were seen; returns how many.
+
+    Raises DiskFault when it can not be written.
+    """
+    registry = load(files)
+    mine = {source.id for source in registry.values() if source.changes or not source.shipped}
+    seen = [each["source"] for each in found if each["ok"] and each["source"] not in mine]
+    lines = [f"about: What `holdfast sources check` saw on {today}.", "sources:"]
+    try:
+        write_text(path, "\n".join([*lines, *(f"  {id}: {{probed: {today}}}" for id in seen)]) + "\n")
+    except OSError as error:
+        raise DiskFault(f"{path} can not be written: {error.strerror}", "name another file") from None
+    return len(seen)
 
 
 def check_sources(files: Sequence[str], ids: Sequence[str], quiet: bool) -> list[dict[str, Any]]:

@@ -27,12 +27,14 @@ class Source:
     """An entry under its id.
 
     origin: the file it is from. changes: what a user's file changed of a shipped entry, empty where nothing.
+    shipped: whether it came with the package.
     """
 
     id: str
     entry: Entry
     origin: str
     changes: tuple[str, ...] = ()
+    shipped: bool = False
 
 
 class Registry(Mapping[str, Source]):
@@ -115,7 +117,8 @@ def load(files: Sequence[str] = ()) -> Registry:
         else:
             layer = (own or shipped[id])[1]
         try:
-            sources[id] = Source(id, build(Entry, layer, _CALLED), (own or shipped[id])[0], changed)
+            origin = (own or shipped[id])[0]
+            sources[id] = Source(id, build(Entry, layer, _CALLED), origin, changed, base is not None)
         except RecipeProblems as error:
             faults += [RecipeFault(f"source {id}: {fault.cause}", fault.remedy) for fault in error.faults]
     if faults:
