@@ -67,7 +67,9 @@ def show(
 
 @app.command("check")
 def check(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="By default all that are enabled.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Or patterns such as ia-*; by default all.")
+    ] = None,
     files: Files = None,
     record: Annotated[
         Path | None, typer.Option("--record", metavar="YAML", help="Write a list of what was there today.")

@@ -113,7 +113,7 @@ def folder(source: Source) -> Path:
 
 def asked(source: Source) -> str:
     """What decides which files a source has, as a short name: its lock is called by it."""
-    include = {"kind", "period", *fields_of(source.entry.kind)}
+    include = {"kind", "period", *fields_of(source.entry.kind)} - {"column"}
     return asked_fingerprint(source.entry.model_dump(mode="json", include=include))
 
 
