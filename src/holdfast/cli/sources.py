@@ -10,7 +10,7 @@ from holdfast.base.faults import ExitCode
 from holdfast.cli.screen import AsJson, show_json, show_table
 
 app = typer.Typer(help="Where text can come from: the catalogue that comes with holdfast, and your own lists.")
-BRIEF = ("id", "period", "place", "kind", "licence", "access", "enabled", "here", "name")
+BRIEF = ("id", "period", "place", "licence", "state", "name")
 Files = Annotated[
     list[str] | None,
     typer.Option("--file", "-f", metavar="YAML", help="A list of your own, as in corpus.source_files; repeatable."),
@@ -31,15 +31,18 @@ def list_all(
     files: Files = None,
     as_json: AsJson = False,
 ) -> None:
-    """The sources that a recipe can name in corpus.sources. Asks nobody on the network."""
+    """The sources that a recipe can name in corpus.sources. Asks nobody on the network.
+
+    State: here; to fetch, by `holdfast fetch`; by hand, for what one gets oneself; off, and `sources show` says why.
+    """
     from holdfast.stages.sources import list_sources
 
     found, notices = list_sources(files or [], period, place, licence)
     if as_json:
         show_json(found)
         return
-    show_table(BRIEF, [[_shown(each[column]) for column in BRIEF] for each in found])
-    for notice in notices:
+    show_table(BRIEF, [[each[column] for column in BRIEF] for each in found])
+    for notice in notices if found else ("no source is like that",):
         typer.echo(notice, err=True)
 
 

@@ -18,13 +18,14 @@ from typing import IO, Any
 
 from holdfast.base.faults import DataFault
 from holdfast.disk.files import LARGEST_JSON, atomic_writer, parse_json
-from holdfast.stages.needs import Need, chosen_sources, lock_of, named_places, needs
+from holdfast.stages.needs import Need, chosen_sources, named_places, needs
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.records import Recorded, read_record, write_record
 from holdfast.text.fetch.items import BadName, check_name
 from holdfast.text.fetch.lock import lock_path
 from holdfast.text.fetch.place import SOURCES, cache_folder, sources_folder
 from holdfast.text.look import sha256_of
+from holdfast.text.sources.fetched import lock_of
 
 MANIFEST = "MANIFEST.json"
 SCHEMA = 1

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from holdfast.base.faults import DataFault
-from holdfast.stages.needs import Lack, Need, asked, chosen_sources, lock_of, needs
+from holdfast.stages.needs import Lack, Need, chosen_sources, needs
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.records import Recorded, record_path, write_record
 from holdfast.stages.verifying import Verification
@@ -21,6 +21,7 @@ from holdfast.text.look import look
 from holdfast.text.rejection import Rejected, Unreadable
 from holdfast.text.sources.catalogue.registry import Source
 from holdfast.text.sources.collect.listing import fetchable, items
+from holdfast.text.sources.fetched import asked, lock_of
 
 Progress = Callable[[int, int | None], None]
 Bar = Callable[[str, str], AbstractContextManager[Progress]]  # (description, unit)

@@ -20,12 +20,12 @@ from holdfast.base.settings import flat
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.records import Recorded, read_record
 from holdfast.text.fetch.items import place
-from holdfast.text.fetch.lock import Lock, Locked, asked_fingerprint, read_lock
+from holdfast.text.fetch.lock import Locked
 from holdfast.text.fetch.place import sources_folder
 from holdfast.text.locate import InputFile, find_inputs
-from holdfast.text.sources.catalogue.entry import FIELDS
 from holdfast.text.sources.catalogue.registry import Source, load, usable
 from holdfast.text.sources.collect.listing import fetchable
+from holdfast.text.sources.fetched import lock_of
 
 Kind = Literal["source", "texts", "chats", "evaluation", "lists", "weights"]
 
@@ -136,18 +136,6 @@ def named_places(recipe: Recipe) -> list[Path]:
     if recipe.pretrain.init_from is not None:
         words.append(recipe.pretrain.init_from.partition(":")[0])
     return [Path(*takewhile(lambda part: not has_magic(part), Path(word).parts)) for word in words]
-
-
-def asked(source: Source) -> str:
-    """What decides which files a source has, as a short name."""
-    must, may = FIELDS[source.entry.kind]
-    fields = {"kind", "period", *may, *(field for choice in must for field in choice)}
-    return asked_fingerprint(source.entry.model_dump(mode="json", include=fields))
-
-
-def lock_of(source: Source) -> Lock | None:
-    """The lock of a source, None when it was never fetched as it is asked for now. Raises DataFault."""
-    return read_lock(sources_folder(), source.id, asked(source))
 
 
 def _sources(recipe: Recipe) -> Iterator[Need]:

@@ -11,6 +11,7 @@ from holdfast.text.fetch.client import Client
 from holdfast.text.sources.catalogue.entry import parse_years
 from holdfast.text.sources.catalogue.registry import Source, load
 from holdfast.text.sources.collect.check import check
+from holdfast.text.sources.collect.listing import fetchable
 from holdfast.text.sources.fetched import folder, is_here
 
 
@@ -23,7 +24,7 @@ def list_sources(
         years = None if period is None else parse_years(period)
     except ValueError as error:
         raise RecipeFault(f"--period {period}: {error}", "such as --period 1700-1800") from None
-    found = registry.chosen(years, place, licence)
+    found = sorted(registry.chosen(years, place, licence), key=lambda source: not source.entry.enabled)
     return [describe(source) for source in found], [
         f"{source.origin} changes {source.id}: {', '.join(source.changes)}" for source in found if source.changes
     ]
@@ -39,7 +40,15 @@ def describe(source: Source) -> dict[str, Any]:
     entry = source.entry.model_dump(mode="json")
     origin = {"described_in": source.origin, "changes": list(source.changes)}
     kept = source.entry.path if source.entry.kind == "local" else str(folder(source))
-    return {"id": source.id, **entry, **origin, "here": is_here(source), "folder": kept}
+    return {"id": source.id, **entry, **origin, "state": _state(source), "folder": kept}
+
+
+def _state(source: Source) -> str:
+    if not source.entry.enabled:
+        return "off"
+    if is_here(source):
+        return "here"
+    return "to fetch" if fetchable(source.entry) else "by hand"
 
 
 def check_sources(files: Sequence[str], ids: Sequence[str], quiet: bool) -> list[dict[str, Any]]:
@@ -48,9 +57,10 @@ def check_sources(files: Sequence[str], ids: Sequence[str], quiet: bool) -> list
     chosen = registry.named(ids) if ids else [each for each in registry.values() if each.entry.enabled]
     found = []
     with Client() as client, progress_bar("sources", unit="sources", quiet=quiet) as progress:
-        for number, source in enumerate(chosen):
-            progress(number, len(chosen))
+        progress(0, len(chosen))
+        for number, source in enumerate(chosen, 1):
             finding = check(source, client)
             dead = [{"id": id, "why": why} for id, why in finding.dead]
             found.append({"source": source.id, "ok": finding.ok, "alive": finding.alive, "dead": dead})
+            progress(number, len(chosen))
     return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import holdfast
 from holdfast.base.faults import DataFault
 from holdfast.text.fetch.clock import Clock
+from holdfast.text.fetch.keys import keys_for
 from holdfast.text.fetch.manners import Unfetched, asked_to_wait, backoff, may_pass
 from holdfast.text.fetch.pace import Pace, TooLong
 from holdfast.text.fetch.robots import AGENT, LARGEST_BYTES, Robots
@@ -167,7 +168,7 @@ class Client:
             with (
                 _polite(url),
                 self._pace.turn(_host(origin)),
-                self._http.stream(method, url, headers=dict(headers or {})) as response,
+                self._http.stream(method, url, headers={**(headers or {}), **keys_for(url)}) as response,
             ):
                 yield response
         except library.TimeoutException as error:

@@ -109,9 +109,9 @@ class Entry(Section):
             if not any(self._given(name) for name in choice):
                 what = f"kind {self.kind} needs {' or '.join(choice)}"
                 yield Problem(choice[0], what, f"add {choice[0]}: ..., or choose another kind")
-        for name in sorted(_OF_KINDS - _used(self.kind)):
+        for name in sorted(_OF_KINDS - fields_of(self.kind)):
             if self._given(name):
-                users = ", ".join(kind for kind in FIELDS if name in _used(kind))
+                users = ", ".join(kind for kind in FIELDS if name in fields_of(kind))
                 yield Problem(name, f"kind {self.kind} does not use it", f"leave it out; it is for {users}")
         if self.repo is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo):
             yield Problem("repo", f"{self.repo!r} names no repository", "write owner/name")
@@ -134,9 +134,10 @@ FIELDS: dict[Kind, tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]] = {
 }
 
 
-def _used(kind: Kind) -> set[str]:
+def fields_of(kind: Kind) -> set[str]:
+    """The fields that a kind uses: which files a source has depends on them."""
     needed, taken = FIELDS[kind]
     return {*taken, *(name for choice in needed for name in choice)}
 
 
-_OF_KINDS = set().union(*map(_used, FIELDS)) - {"url"}  # every source may say where its page is
+_OF_KINDS = set().union(*map(fields_of, FIELDS)) - {"url"}  # every source may say where its page is

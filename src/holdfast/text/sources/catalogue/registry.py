@@ -91,7 +91,8 @@ def usable(sources: Sequence[Source]) -> None:
                 )
             )
         elif source.entry.format == "chats":
-            faults.append(RecipeFault(f"{source.id} holds conversations, not text", "give its files to sft.path"))
+            remedy = f"leave it out; files from {source.entry.url} are for sft.path"
+            faults.append(RecipeFault(f"{source.id} holds conversations, not text", remedy))
     if faults:
         raise RecipeProblems(faults)
 

@@ -20,15 +20,22 @@ NAME_BYTES = 180  # of one part of a path: file systems take 255, and suffixes a
 _UNSAFE = re.compile(r'[<>:"|?*\\]+')
 
 
+def body(answer: Answer) -> bytes:
+    """What was answered. Raises DataFault for a refusal."""
+    if answer.status != 200:
+        raise DataFault(f"{answer.url} answers with status {answer.status}", "try again later; is the address right?")
+    return answer.body
+
+
 def text(answer: Answer) -> str:
-    """As text; the services that are asked here write UTF-8."""
-    return answer.body.decode("utf-8-sig", "replace")
+    """As text; the services that are asked here write UTF-8. Raises DataFault."""
+    return body(answer).decode("utf-8-sig", "replace")
 
 
 def data(answer: Answer, kind: type) -> Any:
     """JSON data that is a `kind`. Raises DataFault."""
     try:
-        found = json.loads(answer.body)
+        found = json.loads(body(answer))
     except ValueError:
         raise _unexpected(answer, "JSON") from None
     if not isinstance(found, kind):

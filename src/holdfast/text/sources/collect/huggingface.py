@@ -19,13 +19,12 @@ from urllib.parse import quote
 from holdfast.base.faults import DataFault
 from holdfast.text.fetch.client import Client
 from holdfast.text.fetch.items import Item
-from holdfast.text.fetch.manners import Unfetched
+from holdfast.text.fetch.keys import hub
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.entry import Entry
 from holdfast.text.sources.catalogue.registry import Source
 from holdfast.text.sources.collect.answers import data, safe_name
 
-HUB = "https://huggingface.co"
 CONVERTED = "refs/convert/parquet"
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 
@@ -33,15 +32,15 @@ _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 def listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
     """The files that the entry names, by path."""
     entry = source.entry
-    hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
+    at = f"{hub()}/api/datasets/{entry.repo}"
     wanted = CONVERTED if entry.config and entry.revision is None else entry.revision or "main"
-    revision = _revision(entry, hub, wanted, client)
+    revision = _revision(entry, f"{at}/revision/{quote(wanted, safe='')}", client)
     found = False
-    listing = _files(f"{hub}/api/datasets/{entry.repo}/tree/{revision}?recursive=true", client)
+    listing = _files(f"{at}/tree/{revision}?recursive=true", client)
     for path, each in sorted(listing, key=itemgetter(0)):
         if any(fnmatchcase(path, pattern) for pattern in patterns(entry)):
             found = True
-            url = f"{hub}/datasets/{entry.repo}/resolve/{revision}/{quote(path)}"
+            url = f"{hub()}/datasets/{entry.repo}/resolve/{revision}/{quote(path)}"
             large = each.get("lfs") or {}
             said = {"revision": revision}
             yield Item(source.id, path, url, safe_name(path), each.get("size"), large.get("oid"), entry.licence, said)
@@ -57,18 +56,16 @@ def patterns(entry: Entry) -> list[str]:
     return [f"{entry.config}/{split}/*.parquet", f"{entry.config}/partial-{split}/*.parquet"]
 
 
-def _revision(entry: Entry, hub: str, wanted: str, client: Client) -> str:
+def _revision(entry: Entry, url: str, client: Client) -> str:
     """The commit that a branch, a tag or a reference stands for now."""
-    page = f"{hub}/datasets/{entry.repo}"
-    try:
-        facts = data(client.get(f"{hub}/api/datasets/{entry.repo}/revision/{quote(wanted, safe='')}"), dict)
-    except Unfetched as error:
-        if error.status not in (401, 403, 404):
-            raise
+    page = f"{hub()}/datasets/{entry.repo}"
+    answer = client.get(url)
+    if answer.status in (401, 403, 404):
         raise DataFault(
-            f"the hub does not show {entry.repo} at {wanted} (status {error.status})",
+            f"the hub does not show {entry.repo} (status {answer.status})",
             f"open {page}: where it asks for it, accept its terms, and set HF_TOKEN to a token of yours",
-        ) from None
+        )
+    facts = data(answer, dict)
     if facts.get("gated") and not os.environ.get("HF_TOKEN"):
         raise DataFault(
             f"{entry.repo} is given to people who accept its terms", f"accept them at {page}, then set HF_TOKEN"
@@ -89,6 +86,5 @@ def _files(url: str, client: Client) -> Iterator[tuple[str, dict[str, Any]]]:
         for each in data(answer, list):
             if isinstance(each, dict) and each.get("type") == "file" and isinstance(each.get("path"), str):
                 yield each["path"], each
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        following = _NEXT.search(headers.get("link", ""))
+        following = _NEXT.search(answer.headers.get("link", ""))
         url = following[1] if following else ""

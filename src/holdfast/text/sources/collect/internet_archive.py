@@ -121,6 +121,8 @@ def _meta(said: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "title", title
     if author := _first(said.get("creator")):
         yield "author", author
+    if licence := _first(said.get("licenseurl")):
+        yield "licence", licence
     if year := _YEAR.search(_first(said.get("date")) or _first(said.get("year")) or ""):
         yield "year", int(year[0])
 

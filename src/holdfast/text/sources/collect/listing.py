@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from holdfast.base.faults import DataFault
 from holdfast.text.fetch.client import Client
 from holdfast.text.fetch.items import BadName, Item, check_name
-from holdfast.text.fetch.manners import Unfetched
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.entry import Entry, Kind
 from holdfast.text.sources.catalogue.registry import Source
@@ -65,11 +64,8 @@ def items(source: Source, client: Client, left_out: Callable[[Rejected], None]) 
 def _listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
     try:
         yield from COLLECTORS[source.entry.kind](source, client)
-    except Unfetched as error:
-        raise DataFault(f"source {source.id} can not be listed: {error}", _REMEDY) from None
-
-
-_REMEDY = "try again later; `holdfast sources show ID` tells where it is described"
+    except DataFault as fault:
+        raise DataFault(f"source {source.id} can not be listed: {fault.cause}", fault.remedy) from fault
 
 
 def _storable(item: Item) -> bool:

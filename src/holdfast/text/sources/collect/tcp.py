@@ -20,7 +20,7 @@ TABLE = "https://raw.githubusercontent.com/textcreationpartnership/Texts/master/
 TEXT = "https://raw.githubusercontent.com/textcreationpartnership/{id}/master/{id}.xml"
 LETTERS = {"eebo": "AB", "ecco": "K", "evans": "N"}
 _COLUMNS = ("TCP", "Status", "Author", "Date", "Title", "Terms")
-_ID = re.compile(r"[A-Z]\d{5}(\.\d+)?")
+_ID = re.compile(r"[A-Z]\d{5,6}(\.\d{3})?")
 _YEAR = re.compile(r"\b1[4-8]\d\d\b")
 
 
