@@ -72,7 +72,7 @@ def pack(recipe: Recipe, out: Path, progress: Progress) -> Packed:
             raise DataFault(f"{path} is not what was recorded", "`holdfast verify RECIPE` says more")
     manifest = {"holdfast_bundle": SCHEMA, "files": [asdict(each) for each in members], "records": _records(wanted)}
     done = 0
-    with atomic_writer(out) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+    with atomic_writer(out) as file, tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         head = (json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
         archive.addfile(_header(MANIFEST, len(head)), io.BytesIO(head))
         for member in members:

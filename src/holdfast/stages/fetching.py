@@ -81,8 +81,8 @@ def _bring(sources: list[Source], client: Client, brought: Brought, bar: Bar, *,
             progress(number, len(sources))
             lock = _listed(source, client, brought, refresh)
             locks += [] if lock is None else [lock]
-    with bar("fetching", "B") as progress:
-        wanted = [each.item for lock in locks for each in lock.files if again or not each.gone]
+    wanted = [each.item for lock in locks for each in lock.files if again or not each.gone]
+    with bar(f"fetching {len(wanted):,} file{'' if len(wanted) == 1 else 's'}", "B") as progress:
         brought.outcome = fetch_all(wanted, into, client, client.settings, progress, again)
     for lock in locks:
         _write(lock.after(brought.outcome))

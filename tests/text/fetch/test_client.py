@@ -14,7 +14,7 @@ from holdfast.text.fetch.clock import Clock, Halted
 from holdfast.text.fetch.manners import Unfetched
 from holdfast.text.fetch.settings import FetchSettings
 
-from .conftest import Handler, Timeless, Web, says
+from .webs import Handler, Timeless, Web, says
 
 
 def failing(client: Client, url: str) -> Unfetched:

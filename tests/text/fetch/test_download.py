@@ -22,7 +22,7 @@ from holdfast.text.fetch.failures import LIST, read_failures
 from holdfast.text.fetch.items import Item
 from holdfast.text.fetch.settings import FetchSettings
 
-from .conftest import Handler, Timeless, Web, file, says
+from .webs import Handler, Timeless, Web, file, says
 
 BODY = random.Random(1).randbytes(50_000)
 

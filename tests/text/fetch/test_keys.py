@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.text.fetch.keys import keys_for
 
-from .conftest import says
+from .webs import says
 
 
 def test_only_the_hub_sees_the_token(monkeypatch: pytest.MonkeyPatch) -> None:

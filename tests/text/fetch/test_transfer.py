@@ -22,7 +22,7 @@ from holdfast.text.fetch.manners import Unfetched
 from holdfast.text.fetch.settings import FetchSettings
 from holdfast.text.fetch.transfer import Fetched, transfer
 
-from .conftest import Act, Handler, Timeless, Web, breaks, file, says
+from .webs import Act, Handler, Timeless, Web, breaks, file, says
 
 BODY = random.Random(1).randbytes(300_000)
 OTHER = random.Random(2).randbytes(280_000)
