@@ -10,14 +10,24 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from holdfast.base.faults import DataFault
-from holdfast.text.fetch.client import Answer
+from holdfast.text.fetch.client import Answer, Client
 from holdfast.text.rejection import preview
 
 CATALOGUE_BYTES = 128 << 20  # whole catalogues come as one file
+_ASKED: WeakKeyDictionary[Client, dict[str, Answer]] = WeakKeyDictionary()
 NAME_BYTES = 180  # of one part of a path: file systems take 255, and suffixes are added on the way
 _UNSAFE = re.compile(r'[<>:"|?*\\]+')
+
+
+def catalogue(client: Client, url: str) -> Answer:
+    """A whole catalogue, asked for once by a client, however many sources are looked up in it."""
+    asked = _ASKED.setdefault(client, {})
+    if url not in asked:
+        asked[url] = client.get(url, limit=CATALOGUE_BYTES)
+    return asked[url]
 
 
 def body(answer: Answer) -> bytes:
