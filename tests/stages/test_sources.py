@@ -11,6 +11,10 @@ from holdfast.base.faults import RecipeFault
 from holdfast.stages.planning.checks import examine
 from holdfast.stages.recipe import resolve
 from holdfast.stages.sources import list_sources, record_check, show_source
+from holdfast.text.fetch.lock import lock_path
+from holdfast.text.fetch.place import sources_folder
+from holdfast.text.sources.catalogue.registry import load
+from holdfast.text.sources.fetched import asked
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +29,15 @@ def test_what_is_shown_is_plain_data_and_complete() -> None:
     everything, notices = list_sources([], None, None, None)
     assert [each["id"] for each in everything].count("fineweb-edu") == 1
     assert notices == []
+
+
+def test_a_damaged_record_of_a_fetch_is_no_reason_to_show_nothing() -> None:
+    source = load().named(["pepys-diary"])[0]
+    path = lock_path(sources_folder(), source.id, asked(source))
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    assert show_source([], "pepys-diary")["state"] == "damaged"
+    assert show_source([], "stow-survey")["state"] == "to fetch"
 
 
 def test_what_was_seen_can_be_kept(tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def list_all(
 ) -> None:
     """The sources that a recipe can name in corpus.sources. Asks nobody on the network.
 
-    State: here; to fetch, by `holdfast fetch`; by hand, for what one gets oneself; off, and `sources show` says why.
+    State: here; to fetch, by `holdfast fetch`; by hand, for what one gets oneself; off, and `sources show` says why;
+    damaged, where the record of a fetch can not be read.
     """
     from holdfast.stages.sources import list_sources
 

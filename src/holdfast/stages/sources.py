@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from holdfast.base.faults import DiskFault, RecipeFault
+from holdfast.base.faults import DataFault, DiskFault, RecipeFault
 from holdfast.disk.files import write_text
 from holdfast.journal.sinks.bars import progress_bar
 from holdfast.text.fetch.client import Client
@@ -51,8 +51,11 @@ def describe(source: Source) -> dict[str, Any]:
 def _state(source: Source) -> str:
     if not source.entry.enabled:
         return "off"
-    if is_here(source):
-        return "here"
+    try:
+        if is_here(source):
+            return "here"
+    except DataFault:  # whoever fetches or reads it is told more
+        return "damaged"
     return "to fetch" if fetchable(source.entry) else "by hand"
 
 
