@@ -20,6 +20,7 @@ from holdfast.cli import (
     demo,
     drill,
     export,
+    fetch,
     models,
     plan,
     recipes,
@@ -28,7 +29,9 @@ from holdfast.cli import (
     report,
     run,
     sample,
+    sources,
     status,
+    verify,
 )
 from holdfast.cli.screen import show_fault
 
@@ -71,6 +74,8 @@ def _root(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("plan")(plan.plan)
+app.command("fetch")(fetch.fetch)
+app.command("verify")(verify.verify)
 app.command("drill")(drill.drill)
 app.command("status")(status.status)
 app.command("report")(report.report)
@@ -82,6 +87,7 @@ app.command("export")(export.export)
 app.command("models")(models.models)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(sources.app, name="sources")
 app.add_typer(ckpt.app, name="ckpt")
 app.add_typer(cache.app, name="cache")
 

@@ -54,7 +54,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         numbers = rows and all(isinstance(row[index], int | float) for row in rows if row[index] is not None)
-        table.add_column(column, justify="right" if numbers else "left")
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(_drawn(cell)) for cell in row))
     Console().print(table)

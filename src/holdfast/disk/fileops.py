@@ -89,13 +89,15 @@ class NewFile(io.RawIOBase):
     """A file that did not exist before, written from its start to its end. Raises FileExistsError, OSError.
 
     append: every write goes to the end as one piece, whatever else happened to the file.
+    go_on:  a file that is there already is written on at its end. A link is not followed.
     """
 
-    def __init__(self, path: Path, *, append: bool = False) -> None:
+    def __init__(self, path: Path, *, append: bool = False, go_on: bool = False) -> None:
         super().__init__()
         self.path = path
         self._handle = -1
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | (os.O_APPEND if append else 0)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_NOFOLLOW if go_on else os.O_EXCL)
+        flags |= os.O_APPEND if append or go_on else 0
         self._handle = _do(Operation("create", path), lambda: os.open(path, flags, 0o644))
 
     def writable(self) -> bool:

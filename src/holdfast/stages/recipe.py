@@ -37,7 +37,8 @@ _LENGTHS = tuple(f"{stage}.{horizon}" for stage in ("pretrain", "sft") for horiz
 REPLACES: dict[str, tuple[str, ...]] = {
     "budget": _LENGTHS,
     "corpus.path": ("corpus.generator",),
-    "corpus.generator": ("corpus.path",),
+    "corpus.sources": ("corpus.generator",),
+    "corpus.generator": ("corpus.path", "corpus.sources"),
     "sft.path": ("sft.generator",),
     "sft.generator": ("sft.path",),
     **{
@@ -130,16 +131,20 @@ class Recipe(Section):
         """What sections can not see of each other."""
         if not self.name.strip(". ") or "/" in self.name or "\\" in self.name:
             yield Problem("name", f"{self.name!r} can not name a folder", "use letters, digits and dashes")
-        if self.corpus.path is None and self.corpus.generator is None:
-            yield Problem("corpus.path", "nothing says where the text comes from", "add corpus.path=FOLDER_OR_FILE")
-        if self.corpus.path is not None and self.corpus.generator is not None:
-            yield Problem("corpus.path", "both path and generator are given", "keep one of them")
+        yield from self._text_problems()
         if self.precision == self.precision_fallback:
             what = f"{self.precision} can not fall back to itself"
             yield Problem("precision_fallback", what, "write precision_fallback=off")
         context = None if list(self.model.problems()) else self.model.config(vocab_size=64).context_length
         for stage in ("pretrain", "sft") if self.sft.enabled else ("pretrain",):
             yield from self._stage_problems(stage, getattr(self, stage), context)
+
+    def _text_problems(self) -> Iterator[Problem]:
+        read = [name for name in ("path", "sources") if getattr(self.corpus, name) is not None]
+        if not read and self.corpus.generator is None:
+            yield Problem("corpus.path", "nothing says where the text comes from", "add corpus.path=FOLDER_OR_FILE")
+        elif read and self.corpus.generator is not None:
+            yield Problem(f"corpus.{read[0]}", f"both {read[0]} and generator are given", "keep one of them")
 
     def _stage_problems(self, stage: str, settings: TrainSettings, context: int | None) -> Iterator[Problem]:
         if not settings.horizons() and self.budget is None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from holdfast.base.settings import Count, Section, free, group
 from holdfast.text.clean import SAFE, StepName
+from holdfast.text.fetch.settings import FetchSettings
 from holdfast.text.gates.settings import GateSettings
 
 
@@ -64,6 +65,15 @@ class CorpusSettings(Section):
         ".html, .xml (TEI, CNXML, DjVu), .epub, .pdf with a text layer, .jsonl, .json, .csv and .parquet, each also "
         "packed as .gz, .xz, .zst or .bz2, and .tar and .zip archives of them.",
     )
+    sources: list[str] | None = Field(
+        default=None,
+        description="Sources by their ids, see `holdfast sources list`, or by patterns such as ia-*. They are brought "
+        "by `holdfast fetch`, and read behind what corpus.path names, if that is given too.",
+    )
+    source_files: list[str] = free(
+        [], description="YAML files with sources of your own, or with changes of those that come with holdfast."
+    )
+    fetch: FetchSettings = free(FetchSettings(), description="How to behave towards the servers of the sources.")
     generator: Literal["harbour"] | None = Field(
         default=None, description="Make the text instead of reading it; harbour: a small town by the sea."
     )

@@ -16,7 +16,9 @@ from holdfast.text.settings import CorpusSettings
 from holdfast.text.sources import content_bytes, content_fingerprint, documents, generated, source_fingerprint
 
 MODULES = [
-    importlib.import_module(f"{sources.__name__}.{found.name}") for found in pkgutil.iter_modules(sources.__path__)
+    importlib.import_module(f"{sources.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(sources.__path__)
+    if not found.ispkg
 ]
 
 

@@ -37,6 +37,7 @@ from holdfast.text.corpus import read_conversations
 from holdfast.text.locate import InputFile, find_inputs
 from holdfast.text.read.formats import library_for
 from holdfast.text.sources import content_bytes
+from holdfast.text.sources.fetched import input_files
 from holdfast.tokenizer.special import SMALLEST_VOCABULARY
 from holdfast.tokenizer.store import MANIFEST_FILE
 from holdfast.train import precision
@@ -130,9 +131,10 @@ def require_ready(recipe: Recipe, run_dir: Path, stages: Sequence[str]) -> None:
 
 def _corpus(case: Case) -> Iterator[Problem]:
     settings = case.recipe.corpus
-    if settings.path is not None:
-        files = list(_files(case, settings.path, "corpus.path"))
+    if settings.generator is None:
+        files = [] if settings.path is None else list(_files(case, settings.path, "corpus.path"))
         yield from _unusable(files, "corpus.path")
+        files += (case.attempt(partial(input_files, settings)) or []) if settings.sources is not None else []
         for library, name in {library_for(file.name): file.name for file in files}.items():
             if library is not None and not _installed(library):
                 yield Problem(f"{library} is not installed, and {name} needs it", "pip install 'holdfast[data]'")
