@@ -56,7 +56,7 @@ class Lexicon:
         """The ids of each text, as the library would find them. Raises TypeError for what has no UTF-8 form."""
         codes = block(texts)
         if np.count_nonzero(codes == FOREIGN) > FOREIGN_SHARE * len(codes):
-            return _batch(self._encoder, texts)
+            return library_batch(self._encoder, texts)
         if self._words > MOST_WORDS:
             self._forget()
         words = cut(codes, self._pattern)
@@ -105,9 +105,7 @@ class Lexicon:
         self._used += len(ids)
         self._words += len(slots)
 
-    def _encode_long(
-        self, texts: Sequence[str], codes: Codes, words: Words, length: Places, long: Places
-    ) -> list[Ids]:
+    def _encode_long(self, texts: Sequence[str], codes: Codes, words: Words, length: Places, long: Places) -> list[Ids]:
         """The ids of the words too long for a key, and of the stretches that hold FOREIGN characters."""
         opened = np.flatnonzero(codes == EDGE)
         first = words.starts[long]
@@ -120,7 +118,7 @@ class Lexicon:
         if len(self._long) > MOST_LONG:
             self._long = {}
         new = [text for text in dict.fromkeys(spelled) if text not in self._long]
-        found = dict(zip(new, _batch(self._encoder, new), strict=True))
+        found = dict(zip(new, library_batch(self._encoder, new), strict=True))
         ids = [found[text] if text in found else self._long[text] for text in spelled]
         self._long.update((text, each) for text, each in found.items() if len(text) <= LONGEST_KEPT)
         return ids
@@ -141,5 +139,6 @@ def _keys(codes: Codes, starts: Places, length: Places) -> tuple[_Keys, _Keys]:
     return low, high
 
 
-def _batch(encoder: Encoder, texts: Sequence[str]) -> list[Ids]:
+def library_batch(encoder: Encoder, texts: Sequence[str]) -> list[Ids]:
+    """The library's ids of each text, found on its threads. Raises TypeError for what has no UTF-8 form."""
     return [np.array(each.ids, dtype=np.int32) for each in encoder.encode_batch_fast(texts, add_special_tokens=False)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,7 @@ class _Runs:
         return cuts
 
 
-def _shifted(values: NDArray[np.generic], by: int) -> NDArray[np.generic]:
+def _shifted(values: NDArray[Any], by: int) -> NDArray[Any]:
     return np.roll(values, by)
 
 
