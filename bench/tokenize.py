@@ -26,7 +26,6 @@ from tokenizers import Tokenizer as Library
 from tokenizers import trainers
 
 from holdfast.stages.run import environment
-from holdfast.tokenizer import codec
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.tokenizer.settings import TokenizerSettings
 from holdfast.tokenizer.special import SPECIAL_TOKENS
@@ -39,7 +38,6 @@ DOCUMENT_CHARACTERS = 2000
 BATCH = 1000  # documents; thousands more at a time and the libraries need gigabytes
 ROUNDS = 5
 TRAINING_ROUNDS = 3
-EVERY = 3  # one in so many documents is encoded in the rounds; all are once, and to learn from
 SETTINGS = TokenizerSettings(vocab_size=8192, train_bytes=1 << 40)
 
 Ids = list[list[int]]
@@ -107,12 +105,12 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}
 
 
-def encoded(encode: Encode, texts: Sequence[str], batch: int = BATCH) -> tuple[float, str]:
+def encoded(encode: Encode, texts: Sequence[str]) -> tuple[float, str]:
     """Seconds, and a hash of all ids."""
     seen, seconds = hashlib.sha256(), 0.0
-    for start in range(0, len(texts), batch):
+    for start in range(0, len(texts), BATCH):
         began = time.perf_counter()
-        found = encode(texts[start : start + batch])
+        found = encode(texts[start : start + BATCH])
         seconds += time.perf_counter() - began
         for ids in found:
             seen.update(json.dumps(list(map(int, ids))).encode())
@@ -186,15 +184,12 @@ def main() -> None:
     """Measure, print and write."""
     whole = books(Path(sys.argv[1]))
     short = documents(whole)
-    tokenizer = train(short[::EVERY], SETTINGS)
+    tokenizer = train(short, SETTINGS)
     result = {
         "environment": environment() | {name: version(name) for name in ("tokenizers", "tiktoken", "numpy")},
-        "encode": encoding(tokenizer, short[::EVERY]),
+        "encode": encoding(tokenizer, short),
         "train": training(whole, short),
     }
-    everything = sum(len(text.encode()) for text in short) / 1e6
-    seconds, _ = encoded(ours(tokenizer, 1), short, batch=4 * codec.GROUP_CHARACTERS // DOCUMENT_CHARACTERS)
-    result["encode"]["everything"] = {"megabytes": everything, "megabytes_per_second": everything / seconds}
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     print(json.dumps(result, indent=2))
 

@@ -34,7 +34,7 @@ class Merger:
         keys = self._keys(pairs[:, 0], pairs[:, 1]) if merged else np.zeros(0, dtype=np.int64)
         order = np.argsort(keys, kind="stable")
         self._sorted = np.concatenate(([-1], keys[order]))
-        self._ranks = np.concatenate(([self._never], order))
+        self._ranks = np.concatenate(([self._never], order)).astype(np.int32)
 
     def encode(self, words: Sequence[bytes]) -> tuple[Ids, _Counts]:
         """The ids of all words in a row, and how many each word has. Every word is encoded for itself."""
@@ -61,9 +61,7 @@ class Merger:
         used = done != self._padding
         return done[used], used.sum(axis=1)
 
-    def _merge(
-        self, ids: Ids, ranks: NDArray[np.int64], at: NDArray[np.int64], merged: Ids
-    ) -> tuple[Ids, NDArray[np.int64]]:
+    def _merge(self, ids: Ids, ranks: Ids, at: NDArray[np.int64], merged: Ids) -> tuple[Ids, Ids]:
         """In each row, ids[at] and the one behind it become `merged`."""
         row, (rows, columns) = np.arange(len(ids)), ids.shape
         ids[row, at] = merged
@@ -79,8 +77,8 @@ class Merger:
     def _keys(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
         return left * (self._padding + 1) + right
 
-    def _rank(self, left: Ids, right: Ids) -> NDArray[np.int64]:
+    def _rank(self, left: Ids, right: Ids) -> Ids:
         """How early each pair was learned; _never for a pair that was not."""
         keys = self._keys(left.astype(np.int64), right.astype(np.int64))
         place = np.searchsorted(self._sorted, keys, side="right") - 1  # of a pair learned twice the last one counts
-        return np.where(self._sorted[place] == keys, self._ranks[place], self._never)
+        return np.where(self._sorted[place] == keys, self._ranks[place], np.int32(self._never))

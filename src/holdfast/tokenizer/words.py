@@ -84,7 +84,7 @@ class Words:
 
 def cut(codes: Codes, pattern: Pattern) -> Words:
     """The words of a block, each EDGE as one of them."""
-    runs = _Runs(codes, _classes(apart=pattern != "gpt2")[codes])
+    runs = _Runs(codes, _classes(apart=pattern != "gpt2").take(codes))
     cuts = _cut_gpt2(runs) if pattern == "gpt2" else _cut_by_lines(runs, DIGITS_PER_WORD[pattern])
     whole = _join_foreign(runs, cuts)
     starts = np.flatnonzero(cuts)
@@ -117,7 +117,7 @@ class _Runs:
 
 
 def _shifted(values: NDArray[Any], by: int) -> NDArray[Any]:
-    return np.roll(values, by)
+    return np.concatenate((values[-by:], values[:-by]))
 
 
 def _cut_gpt2(runs: _Runs) -> Flags:
