@@ -52,7 +52,7 @@ class Tokenizer:
         self.special: dict[str, int] = dict(vocabulary.special)
         self._encode_little, self._encode_much = encoders(vocabulary)
         self._domain = {name: np.array([place], dtype=np.int32) for name, place in vocabulary.domain_ids.items()}
-        self._apart = _apart(vocabulary.domain)
+        self._apart = apart(vocabulary.domain)
         self._bytes = vocabulary.token_bytes
         self._names = {place: name.encode("ascii") for name, place in self.special.items()}
 
@@ -138,7 +138,7 @@ class Tokenizer:
 _NO_IDS: Ids = np.zeros(0, dtype=np.int32)
 
 
-def _apart(names: Sequence[str]) -> re.Pattern[str] | None:
+def apart(names: Sequence[str]) -> re.Pattern[str] | None:
     """Splits a text around the domain tokens in it; where one begins with another the longer is meant."""
     longest_first = sorted(names, key=len, reverse=True)
     return re.compile(f"({'|'.join(map(re.escape, longest_first))})") if names else None
