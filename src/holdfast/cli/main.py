@@ -28,6 +28,7 @@ from holdfast.cli import (
     run,
     sample,
     status,
+    tokenizer,
 )
 from holdfast.cli.screen import show_fault
 
@@ -81,6 +82,7 @@ app.command("export")(export.export)
 app.command("models")(models.models)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(ckpt.app, name="ckpt")
 
 

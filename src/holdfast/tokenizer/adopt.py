@@ -45,7 +45,8 @@ def _json(path: Path) -> dict[str, Any]:
         value = read_json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise DataFault(
-            f"there is no readable tokenizer at {path}: {error}", f"give {TOKENIZER}, or {VOCAB} with {MERGES}"
+            f"there is no tokenizer that can be read at {path} ({getattr(error, 'strerror', None) or 'it is no JSON'})",
+            f"give {TOKENIZER}, or {VOCAB} with {MERGES}",
         ) from error
     if not isinstance(value, dict):
         raise _refused(path, "it is not a JSON object")
