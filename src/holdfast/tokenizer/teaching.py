@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 from tokenizers import Regex, pre_tokenizers
 
@@ -69,7 +70,7 @@ class TeachingBPE:
         """How often each pair of neighbours occurs in all the text."""
         counts: Counter[Pair] = Counter()
         for word, ids in words.items():
-            for pair in zip(ids, ids[1:], strict=False):
+            for pair in pairwise(ids):
                 counts[pair] += times[word]
         return counts
 
@@ -90,7 +91,7 @@ class TeachingBPE:
         found = []
         for word in self.words(text):
             ids = self.spelled(word)
-            while known := [pair for pair in zip(ids, ids[1:], strict=False) if pair in self.merges]:
+            while known := [pair for pair in pairwise(ids) if pair in self.merges]:
                 ids = self.merge(ids, min(known, key=lambda pair: self.merges[pair]))
             found += ids
         return found
