@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer as Library
 
 from holdfast.tokenizer.lexicon import Lexicon, library_batch
 from holdfast.tokenizer.merging import Merger
@@ -22,19 +25,26 @@ def encoders(vocabulary: Vocabulary) -> tuple[Encode, Encode]:
     if vocabulary.kind == "char":
         characters = _Characters(vocabulary.tokens)
         return characters, characters
-    library, pattern = text_encoder(vocabulary), vocabulary.pattern
-    much: Encode | None = None
+    library = text_encoder(vocabulary)
+    return partial(library_batch, library), _Much(vocabulary, library)
 
-    def encode_little(texts: Sequence[str]) -> list[Ids]:
-        return library_batch(library, texts)
 
-    def encode_much(texts: Sequence[str]) -> list[Ids]:
-        nonlocal much
-        if pattern is not None and much is None:
-            much = Lexicon(library, Merger(vocabulary), pattern).encode  # which takes memory, so not before
-        return (much or encode_little)(texts)
+class _Much:
+    """A lexicon that is made when it is first needed, for it takes memory, and used by one thread at a time."""
 
-    return encode_little, encode_much
+    def __init__(self, vocabulary: Vocabulary, library: Library) -> None:
+        self._vocabulary, self._library = vocabulary, library
+        self._lexicon: Lexicon | None = None
+        self._lock = Lock()
+
+    def __call__(self, texts: Sequence[str]) -> list[Ids]:
+        pattern = self._vocabulary.pattern
+        if pattern is None:
+            return library_batch(self._library, texts)
+        with self._lock:
+            if self._lexicon is None:
+                self._lexicon = Lexicon(self._library, Merger(self._vocabulary), pattern)
+            return self._lexicon.encode(texts)
 
 
 def _bytes(texts: Sequence[str]) -> list[Ids]:

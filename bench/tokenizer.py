@@ -1,6 +1,6 @@
 """How fast text becomes ids, and a vocabulary is learned, beside the libraries others use for it.
 
-python bench/tokenize.py FOLDER    writes bench/results/tokenize.json; 15 minutes, best on an otherwise idle machine
+python bench/tokenizer.py FOLDER    writes bench/results/tokenizer.json; 15 minutes, best on an otherwise idle machine
 
 FOLDER holds tar.xz archives of .txt books. Everybody encodes the same documents of about 2 KB with the same vocabulary,
 taking turns in one process, so that a machine that slows down meanwhile slows all; each starts every round afresh, as
@@ -33,7 +33,7 @@ from holdfast.tokenizer.store import export_json
 from holdfast.tokenizer.train import LONGEST_TOKEN_BYTES, train
 from holdfast.tokenizer.vocabulary import PATTERNS, bare_encoder, byte_alphabet
 
-RESULTS = Path(__file__).parent / "results" / "tokenize.json"
+RESULTS = Path(__file__).parent / "results" / "tokenizer.json"
 DOCUMENT_CHARACTERS = 2000
 BATCH = 1000  # documents; thousands more at a time and the libraries need gigabytes
 ROUNDS = 5
