@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.base.faults import DataFault
-from holdfast.tokenizer import codec, lexicon
+from holdfast.tokenizer import codec, lexicon, wordtable
 from holdfast.tokenizer.lexicon import Lexicon
 from holdfast.tokenizer.lossless import NASTY
 from holdfast.tokenizer.merging import Merger
@@ -49,7 +49,7 @@ def test_long_words_and_words_that_differ_in_what_is_not_seen(pair):
 
 
 def test_a_full_memory_forgets_and_neighbours_in_it_are_told_apart(pair, monkeypatch):
-    monkeypatch.setattr(lexicon, "SLOTS_LOG2", 7)  # 128 slots for 100 words: most words meet others in them
+    monkeypatch.setattr(wordtable, "SLOTS_LOG2", 7)  # 128 slots for 100 words: most words meet others in them
     monkeypatch.setattr(lexicon, "MOST_WORDS", 60)
     monkeypatch.setattr(lexicon, "MOST_LONG", 3)
     small = Lexicon(pair[1], pair[0]._merger, pair[0]._pattern)
@@ -60,7 +60,7 @@ def test_a_full_memory_forgets_and_neighbours_in_it_are_told_apart(pair, monkeyp
 
 
 def test_text_of_another_script_is_left_to_the_library(pair, monkeypatch):
-    monkeypatch.setattr(lexicon, "cut", None)
+    monkeypatch.setattr(lexicon, "read_block", None)
     assert same(*pair, ["你好，世界。" * 100])
 
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-
-from tokenizers import trainers
 
 from holdfast.base.faults import DataFault
 from holdfast.tokenizer.adopt import adopt
 from holdfast.tokenizer.codec import Tokenizer, apart, utf8
 from holdfast.tokenizer.cut import pieces
+from holdfast.tokenizer.learning import count_words, learn
 from holdfast.tokenizer.lossless import check_lossless
 from holdfast.tokenizer.settings import TokenizerSettings
 from holdfast.tokenizer.special import SMALLEST_VOCABULARY, SPECIAL_TOKENS, VOCABULARY_MULTIPLE, round_up
-from holdfast.tokenizer.vocabulary import Vocabulary, bare_encoder, byte_alphabet, byte_token
+from holdfast.tokenizer.vocabulary import Vocabulary, byte_alphabet, byte_level, byte_token
 
 # Longer tokens are rulers and dashes (====) that crowd out words.
 LONGEST_TOKEN_BYTES = 32
 
-# The library's trainer takes quadratic time in the length of a word, so for learning (only) an endless word is cut.
+# For learning (only) an endless word is cut: nothing is to be learned from one, and it would be held in memory whole.
 SAMPLE_CHARACTERS = 1 << 12
 LONGEST_SAMPLE_CHARACTERS = SAMPLE_CHARACTERS + (1 << 10)
 
@@ -116,22 +114,17 @@ class _Sample:
 
 def _learn_merges(sample: Iterable[str], settings: TokenizerSettings) -> Vocabulary:
     """Byte-level BPE (Sennrich et al. 2016; Radford et al. 2019)."""
-    encoder = bare_encoder("bpe", settings.pattern)
     wanted = settings.vocab_size - len(SPECIAL_TOKENS) - len(settings.domain_tokens)
-    trainer = trainers.BpeTrainer(
-        vocab_size=wanted,
-        min_frequency=2,
-        initial_alphabet=byte_alphabet(),
-        max_token_length=LONGEST_TOKEN_BYTES,
-        show_progress=False,
-    )
-    encoder.train_from_iterator(sample, trainer)
-    model = json.loads(encoder.to_str())["model"]
-    tokens = tuple(sorted(model["vocab"], key=model["vocab"].__getitem__))
+    tokens, merges = learn(count_words(sample, settings.pattern), wanted, LONGEST_TOKEN_BYTES)
     if len(tokens) < wanted:
         raise _too_large(settings.vocab_size, settings.vocab_size - wanted + len(tokens))
-    merges = tuple((left, right) for left, right in model["merges"])
-    return Vocabulary("bpe", settings.pattern, tokens, merges, tuple(settings.domain_tokens))
+    return Vocabulary(
+        "bpe",
+        settings.pattern,
+        tuple(map(byte_level, tokens)),
+        tuple((byte_level(left), byte_level(right)) for left, right in merges),
+        tuple(settings.domain_tokens),
+    )
 
 
 def _too_large(wanted: int, reachable: int) -> DataFault:

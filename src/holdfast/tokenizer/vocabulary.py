@@ -123,7 +123,13 @@ def byte_alphabet() -> list[str]:
     return [chr(byte if byte in printable else next(others)) for byte in range(256)]
 
 
-_BYTE_OF = {character: byte for byte, character in enumerate(byte_alphabet())}
+_CHARACTER_OF = byte_alphabet()
+_BYTE_OF = {character: byte for byte, character in enumerate(_CHARACTER_OF)}
+
+
+def byte_level(spelled: bytes) -> str:
+    """How bytes are written in the byte-level alphabet."""
+    return "".join(_CHARACTER_OF[byte] for byte in spelled)
 
 
 def _byte_level_bytes(token: str) -> bytes:
