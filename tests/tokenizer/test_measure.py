@@ -59,5 +59,8 @@ def test_tiktokens_files_are_read_where_their_pattern_is_known(tmp_path, texts):
     one, other = measure([of_ours("ours", ours), theirs], [texts], lambda done: None)
     assert one["tokens"] == other["tokens"]
     assert other["texts_lost"] == 0
+    (tmp_path / "gpt2.tiktoken").write_bytes(b"no rank")
+    with pytest.raises(DataFault, match="can not be read"):
+        subject(tmp_path / "gpt2.tiktoken")
     with pytest.raises(DataFault, match="pattern"):
         subject(tmp_path / "mystery.tiktoken")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -77,11 +78,11 @@ def _tiktoken(path: Path) -> Subject:
         raise DataFault(f"{path} does not say its word pattern", f"known by their names are {known}")
     try:
         import tiktoken
-        from tiktoken.load import load_tiktoken_bpe
     except ImportError as error:
         raise DataFault(f"{path} needs the tiktoken package", "pip install 'holdfast[bench]'") from error
     try:
-        ranks = load_tiktoken_bpe(str(path))
+        lines = [line.split() for line in path.read_bytes().splitlines() if line]
+        ranks = {b64decode(token): int(rank) for token, rank in lines}
     except (OSError, ValueError) as error:
         raise DataFault(f"{path} can not be read: {error}", "copy it again from where it came") from error
     pattern = PATTERNS[TIKTOKEN_PATTERNS[path.stem]]
