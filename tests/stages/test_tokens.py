@@ -1,6 +1,6 @@
 """Token shards: encoded once, whatever happens on the way."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from holdfast.disk.fileops import watched
 from holdfast.feed.shards import Shards
 from holdfast.stages import tokens
 from holdfast.text import harbour
-from holdfast.tokenizer.codec import Tokenizer
+from holdfast.tokenizer.codec import Ids, Tokenizer
 from holdfast.tokenizer.settings import TokenizerSettings
 from holdfast.tokenizer.train import train
 
@@ -28,10 +28,9 @@ class Counting(Tokenizer):
         super().__init__(train([], TokenizerSettings(kind="byte")).vocabulary)
         self.texts = 0
 
-    def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
-        texts = list(texts)
+    def encode_arrays(self, texts: Sequence[str]) -> list[Ids]:
         self.texts += len(texts)
-        return super().encode_batch(texts)
+        return super().encode_arrays(texts)
 
 
 @pytest.fixture(autouse=True)

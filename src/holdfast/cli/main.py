@@ -31,6 +31,7 @@ from holdfast.cli import (
     sample,
     sources,
     status,
+    tokenizer,
     verify,
 )
 from holdfast.cli.screen import show_fault
@@ -88,6 +89,7 @@ app.command("models")(models.models)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(sources.app, name="sources")
+app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(ckpt.app, name="ckpt")
 app.add_typer(cache.app, name="cache")
 

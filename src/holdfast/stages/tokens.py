@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from holdfast.base.records import Document
 from holdfast.disk.files import fingerprint
 from holdfast.feed.write import MANIFEST_FILE, ShardWriter, ids_dtype
@@ -21,7 +23,7 @@ from holdfast.tokenizer.codec import Tokenizer
 
 SPLITS = ("train", "val")
 FACTS = ("tokens", "documents", "text_bytes")
-BATCH_CHARACTERS = 4_000_000  # encoded at once, so that the encoder's threads have work and memory stays flat
+BATCH_CHARACTERS = 4_000_000  # encoded at once, so that memory stays flat
 
 
 def settings(recipe: Recipe) -> Mapping[str, Any]:
@@ -72,8 +74,9 @@ def encode(
     with ShardWriter(out, ids_dtype(tokenizer.vocab_size), shard_tokens, origin) as writer:
         for batch in _in_batches(documents(writer.documents)):
             texts = [document.text for document in batch]
-            for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
-                writer.add([tokenizer.bos, *ids, tokenizer.eot], text_bytes=len(text.encode("utf-8")))
+            for text, ids in zip(texts, tokenizer.encode_arrays(texts), strict=True):
+                framed = np.concatenate(([tokenizer.bos], ids, [tokenizer.eot]))
+                writer.add(framed, text_bytes=len(text.encode("utf-8")))
             progress(writer.text_bytes)
         return writer.close({"tokenizer_fingerprint": tokenizer.fingerprint})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -9,11 +10,14 @@ from numpy.typing import NDArray
 
 from holdfast.base.faults import DataFault
 from holdfast.tokenizer.cut import PIECE_CHARACTERS, pieces
+from holdfast.tokenizer.encoders import Encode, encoders
 from holdfast.tokenizer.settings import Kind, Pattern
-from holdfast.tokenizer.vocabulary import Vocabulary, text_encoder
+from holdfast.tokenizer.vocabulary import Vocabulary
 
-# How many characters the library is given at once: enough for all threads, little enough for its bookkeeping.
-GROUP_CHARACTERS = 1 << 21
+# What is encoded at once: little enough to stay in the processor's cache.
+GROUP_CHARACTERS = 1 << 17
+
+Ids = NDArray[np.int32]
 
 
 class _Special:
@@ -46,7 +50,9 @@ class Tokenizer:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self.special: dict[str, int] = dict(vocabulary.special)
-        self._encoder = text_encoder(vocabulary)
+        self._encode_little, self._encode_much = encoders(vocabulary)
+        self._domain = {name: np.array([place], dtype=np.int32) for name, place in vocabulary.domain_ids.items()}
+        self._apart = apart(vocabulary.domain)
         self._bytes = vocabulary.token_bytes
         self._names = {place: name.encode("ascii") for name, place in self.special.items()}
 
@@ -73,21 +79,46 @@ class Tokenizer:
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text. The work runs on the library's threads, outside Python's lock."""
-        ids: list[list[int]] = [[] for _ in texts]
-        for group in _groups(texts):
-            try:
-                encodings = self._encoder.encode_batch_fast([piece for _, piece in group], add_special_tokens=False)
-            except TypeError:  # the library's word for a str that has no UTF-8 form
-                for text in texts:
-                    utf8(text)
-                raise
-            for (owner, _), encoding in zip(group, encodings, strict=True):
-                if ids[owner]:
-                    ids[owner].extend(encoding.ids)
-                else:
-                    ids[owner] = encoding.ids
-        return ids
+        """The ids of each text, as lists."""
+        return [ids.tolist() for ids in self.encode_arrays(texts)]
+
+    def encode_arrays(self, texts: Sequence[str]) -> list[Ids]:
+        """The ids of each text, each of shape (ids,). Whole corpora are best given some million characters at a time.
+        Raises DataFault for a lone surrogate."""
+        much = sum(map(len, texts)) > GROUP_CHARACTERS
+        try:
+            return self._encoded(texts, self._encode_much if much else self._encode_little)
+        except (TypeError, UnicodeEncodeError):  # the library's word and Python's for a str that has no UTF-8 form
+            for text in texts:
+                utf8(text)
+            raise
+
+    def _encoded(self, texts: Sequence[str], encode: Encode) -> list[Ids]:
+        found: list[list[Ids]] = [[] for _ in texts]
+        for group in self._groups(texts):
+            for (owner, piece), ids in zip(group, encode([piece for _, piece in group]), strict=True):
+                found[owner].append(self._domain.get(piece, ids))
+        return [parts[0] if len(parts) == 1 else np.concatenate([_NO_IDS, *parts]) for parts in found]
+
+    def _groups(self, texts: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
+        """(number of the text, piece of it) in order, in groups of about GROUP_CHARACTERS."""
+        group: list[tuple[int, str]] = []
+        held = 0
+        for owner, text in enumerate(texts):
+            for piece in self._pieces(text):
+                group.append((owner, piece))
+                held += len(piece)
+                if held >= GROUP_CHARACTERS:
+                    yield group
+                    group, held = [], 0
+        if group:
+            yield group
+
+    def _pieces(self, text: str) -> Iterable[str]:
+        """The text cut where its ids can be joined again: around domain tokens, and between words."""
+        if self._apart is not None:
+            return (piece for part in self._apart.split(text) if part for piece in pieces(part))
+        return (text,) if len(text) <= PIECE_CHARACTERS else pieces(text)
 
     def decode_bytes(self, ids: Iterable[int], skip_special: bool = True) -> bytes:
         """The exact bytes behind ids, so that a stream can be cut inside a character and still be joined."""
@@ -104,19 +135,13 @@ class Tokenizer:
         return np.array([len(spelled) for spelled in self._bytes], dtype=np.int64)
 
 
-def _groups(texts: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
-    """(number of the text, piece of it) in order, in groups of about GROUP_CHARACTERS."""
-    group: list[tuple[int, str]] = []
-    held = 0
-    for owner, text in enumerate(texts):
-        for piece in (text,) if len(text) <= PIECE_CHARACTERS else pieces(text):
-            group.append((owner, piece))
-            held += len(piece)
-            if held >= GROUP_CHARACTERS:
-                yield group
-                group, held = [], 0
-    if group:
-        yield group
+_NO_IDS: Ids = np.zeros(0, dtype=np.int32)
+
+
+def apart(names: Sequence[str]) -> re.Pattern[str] | None:
+    """Splits a text around the domain tokens in it; where one begins with another the longer is meant."""
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.compile(f"({'|'.join(map(re.escape, longest_first))})") if names else None
 
 
 def utf8(text: str) -> bytes:

@@ -31,7 +31,7 @@ NASTY = (
 def check_lossless(tokenizer: Tokenizer, samples: Iterable[str] = ()) -> None:
     """Raise DataFault unless a fixed set of hard texts, and `samples`, survive encoding and decoding exactly."""
     texts = [*NASTY, *samples]
-    limit = len(tokenizer.vocabulary.tokens)
+    limit = tokenizer.vocabulary.text_size
     for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
         if tokenizer.decode_bytes(ids) != text.encode("utf-8"):
             raise DataFault(

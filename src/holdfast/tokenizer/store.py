@@ -39,6 +39,7 @@ def save(tokenizer: Tokenizer, directory: Path, made_from: str | None = None) ->
             "kind": tokenizer.kind,
             "pattern": tokenizer.pattern,
             "vocab_size": tokenizer.vocab_size,
+            "domain": list(tokenizer.vocabulary.domain),
             "special": tokenizer.special,
             "fingerprint": tokenizer.fingerprint,
             "made_from": made_from,
@@ -94,7 +95,10 @@ def _vocabulary(manifest: dict[str, Any], saved: dict[str, Any], path: Path) -> 
         raise _damaged(path, "it has no vocabulary of the expected form") from error
     if [ids[token] for token in tokens] != list(range(len(tokens))):
         raise _damaged(path, "its ids have gaps")
-    return Vocabulary(kind, pattern, tokens, merges)
+    domain = manifest.get("domain", [])  # an older manifest has none
+    if not isinstance(domain, list) or not all(isinstance(name, str) for name in domain):
+        raise _damaged(path, "its manifest names domain tokens that are no list of names")
+    return Vocabulary(kind, pattern, tokens, merges, tuple(domain))
 
 
 def _damaged(path: Path, why: str) -> DataFault:

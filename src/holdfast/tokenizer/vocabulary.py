@@ -34,34 +34,48 @@ class Vocabulary:
     tokens: for bpe and byte in the byte-level alphabet, for char characters and `<0xNN>` bytes. Special tokens are not
     in it; they take the ids after the last one.
     merges: pairs of tokens in the order they were learned; only bpe has any.
+    domain: words of the user's that are one token each wherever a text has them. They are text, as `tokens` are.
     """
 
     kind: Kind
     pattern: Pattern | None
     tokens: tuple[str, ...]
     merges: tuple[tuple[str, str], ...] = ()
+    domain: tuple[str, ...] = ()
+
+    @property
+    def text_size(self) -> int:
+        """How many ids text can become: all below this."""
+        return len(self.tokens) + len(self.domain)
+
+    @cached_property
+    def domain_ids(self) -> dict[str, int]:
+        """Name -> id of every domain token."""
+        return {name: len(self.tokens) + place for place, name in enumerate(self.domain)}
 
     @cached_property
     def special(self) -> dict[str, int]:
         """Name -> id of every special and reserved token."""
-        return {name: len(self.tokens) + place for place, name in enumerate(special_tokens(len(self.tokens)))}
+        return {name: self.text_size + place for place, name in enumerate(special_tokens(self.text_size))}
 
     @property
     def size(self) -> int:
         """All ids: text, special and reserved."""
-        return len(self.tokens) + len(self.special)
+        return self.text_size + len(self.special)
 
     @cached_property
     def fingerprint(self) -> str:
         """Equal iff every text gets equal ids."""
         rule = None if self.pattern is None else PATTERNS[self.pattern]
-        return fingerprint([self.kind, rule, self.tokens, self.merges, list(self.special)])
+        domain = [self.domain] if self.domain else []
+        return fingerprint([self.kind, rule, self.tokens, self.merges, *domain, list(self.special)])
 
     @cached_property
     def token_bytes(self) -> list[bytes]:
         """The bytes behind each id (V entries), empty for special tokens."""
         spell = _character_bytes if self.kind == "char" else _byte_level_bytes
-        return [spell(token) for token in self.tokens] + [b""] * len(self.special)
+        spelled = [spell(token) for token in self.tokens] + [name.encode("ascii") for name in self.domain]
+        return spelled + [b""] * len(self.special)
 
 
 def bare_encoder(kind: Kind, pattern: Pattern | None, model: models.BPE | None = None) -> Encoder:
@@ -82,7 +96,7 @@ def bare_encoder(kind: Kind, pattern: Pattern | None, model: models.BPE | None =
 
 
 def text_encoder(vocabulary: Vocabulary) -> Encoder:
-    """Encodes text and nothing else: it holds no special token, so no text can turn into one."""
+    """Encodes text and nothing else: it holds no special token, so no text can turn into one. Nor domain tokens."""
     ids = {token: place for place, token in enumerate(vocabulary.tokens)}
     model = models.BPE(vocab=ids, merges=list(vocabulary.merges), byte_fallback=vocabulary.kind == "char")
     return bare_encoder(vocabulary.kind, vocabulary.pattern, model)
@@ -92,6 +106,7 @@ def full_encoder(vocabulary: Vocabulary) -> Encoder:
     """The tokenizer other people's software loads: special tokens are known by name, and `<|bos|>` is put before a
     plain text (not before a rendered chat, which already starts with it)."""
     encoder = text_encoder(vocabulary)
+    encoder.add_tokens([AddedToken(name, special=False, normalized=False) for name in vocabulary.domain])
     encoder.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in vocabulary.special])
     bos = "<|bos|>"
     encoder.post_processor = processors.TemplateProcessing(
@@ -108,7 +123,13 @@ def byte_alphabet() -> list[str]:
     return [chr(byte if byte in printable else next(others)) for byte in range(256)]
 
 
-_BYTE_OF = {character: byte for byte, character in enumerate(byte_alphabet())}
+_CHARACTER_OF = byte_alphabet()
+_BYTE_OF = {character: byte for byte, character in enumerate(_CHARACTER_OF)}
+
+
+def byte_level(spelled: bytes) -> str:
+    """How bytes are written in the byte-level alphabet."""
+    return "".join(_CHARACTER_OF[byte] for byte in spelled)
 
 
 def _byte_level_bytes(token: str) -> bytes:
