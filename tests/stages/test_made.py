@@ -71,8 +71,10 @@ def test_require_refuses_to_make_and_says_what_is_missing(tmp_path: Path, corpus
         tokens(tmp_path / "a", corpus_folder, "tokens.cache=require")
     tokens(tmp_path / "b", corpus_folder)
     assert tokens(tmp_path / "c", corpus_folder, "tokens.cache=require")["taken"] == [*SHARED]
-    with pytest.raises(NotReady, match="the corpus of this recipe is not there: min_chars: 1 is kept, 2 is wanted"):
-        tokens(tmp_path / "d", corpus_folder, "tokens.cache=require", "corpus.min_chars=2")
+    with pytest.raises(
+        NotReady, match=r"corpus of this recipe is not there: gates\.min_chars: off is kept, 2 is wanted"
+    ):
+        tokens(tmp_path / "d", corpus_folder, "tokens.cache=require", "corpus.gates.min_chars=2")
 
 
 def test_a_build_that_was_killed_gives_way_to_one_that_is_whole(

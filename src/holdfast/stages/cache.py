@@ -141,8 +141,12 @@ def _told(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
         if group == "inputs" or setting == "sources":
             told.append(f"other {setting}")
         else:
-            told.append(f"{setting}: {theirs.get(name)} is kept, {ours.get(name)} is wanted")
+            told.append(f"{setting}: {_shown(theirs.get(name))} is kept, {_shown(ours.get(name))} is wanted")
     return told
+
+
+def _shown(value: Any) -> str:
+    return "off" if value is None else str(value)
 
 
 def _read(record: Path) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast.base.settings import Section, flat, is_free, settings, subsection
+from holdfast.base.settings import Section, flat, settings, subsection
 from holdfast.stages.recipe import EXTENDS, Recipe
 
 
@@ -47,7 +47,7 @@ def _tables(section: type[Section], prefix: str, defaults: dict[str, Any]) -> It
         meaning = (setting.field.description or "") + mark
         yield "| " + " | ".join(_cell(text) for text in (f"`{setting.path}`", setting.words, shown, meaning)) + " |"
     for name, field in section.model_fields.items():
-        if (group := subsection(field)) is not None and not is_free(field):
+        if (group := subsection(field)) is not None:
             inner.append((group, f"{prefix}{name}."))
     yield ""
     for group, path in inner:

@@ -73,7 +73,7 @@ class CorpusSettings(Section):
     source_files: list[str] = free(
         [], description="YAML files with sources of your own, or with changes of those that come with holdfast."
     )
-    fetch: FetchSettings = free(FetchSettings(), description="How to behave towards the servers of the sources.")
+    fetch: FetchSettings = group(FetchSettings)
     generator: Literal["harbour"] | None = Field(
         default=None, description="Make the text instead of reading it; harbour: a small town by the sea."
     )

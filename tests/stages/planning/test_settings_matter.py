@@ -96,6 +96,8 @@ BESIDE = {
 SAY_NOTHING = {
     "tokenizer.pattern",
     "tokenizer.train_bytes",
+    "tokenizer.load",
+    "tokenizer.domain_tokens",
     "tokens.shard_tokens",
     "tokens.cache",  # what is there already is told by the run itself
     "tokens.cache_gb",
