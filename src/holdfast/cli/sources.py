@@ -89,7 +89,7 @@ def check(
     if as_json:
         show_json(found)
     else:
-        show_table(("source", "ok", "seen", "gone"), [row for each in found for row in _rows(each)])
+        show_table(("source", "ok", "seen", "trouble"), [row for each in found for row in _rows(each)])
     if not all(each["ok"] for each in found):
         raise typer.Exit(ExitCode.FAILED)
 

@@ -11,6 +11,7 @@ from holdfast.base.faults import DataFault, DiskFault, RecipeFault
 from holdfast.disk.files import write_text
 from holdfast.journal.sinks.bars import progress_bar
 from holdfast.text.fetch.client import Client
+from holdfast.text.fetch.settings import FetchSettings
 from holdfast.text.sources.catalogue.entry import parse_years
 from holdfast.text.sources.catalogue.registry import Source, load
 from holdfast.text.sources.collect.check import check
@@ -76,11 +77,14 @@ def record_check(files: Sequence[str], found: Sequence[Mapping[str, Any]], path:
 
 
 def check_sources(files: Sequence[str], ids: Sequence[str], quiet: bool) -> list[dict[str, Any]]:
-    """Probe the named sources, or all that are enabled. Raises RecipeFault for one that does not exist."""
+    """Probe the named sources, or all that are enabled. Raises RecipeFault for one that does not exist.
+
+    A host that does not answer is asked once more and no oftener: this is to find out, not to fetch.
+    """
     registry = load(files)
     chosen = registry.named(ids) if ids else [each for each in registry.values() if each.entry.enabled]
     found = []
-    with Client() as client, progress_bar("sources", unit="sources", quiet=quiet) as progress:
+    with Client(FetchSettings(retries=1)) as client, progress_bar("sources", unit="sources", quiet=quiet) as progress:
         progress(0, len(chosen))
         for number, source in enumerate(chosen, 1):
             finding = check(source, client)
