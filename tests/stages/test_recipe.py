@@ -17,7 +17,7 @@ from holdfast.stages.reference import reference, schema
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 TEXTS = ["corpus.path=texts"]  # what the shipped recipes that read files are given
-NEEDED = {"demo": [], "smoke": TEXTS, "history": TEXTS, "shakespeare-char": TEXTS}
+NEEDED = {"demo": [], "london": [], "smoke": TEXTS, "history": TEXTS, "shakespeare-char": TEXTS}
 SMALL = "corpus.path: texts\npretrain.steps: 10\nsft.enabled: false\n"
 HEADER = ("Command:", "Hardware:", "Time:", "Bits per byte:")
 
