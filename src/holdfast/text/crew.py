@@ -26,6 +26,7 @@ R = TypeVar("R")
 ALONE = 8_000_000  # of size: some tenths of a second of work, for which no process is started
 BATCH = 1_000_000  # of size: what is sent to a worker at once
 BATCH_ITEMS = 2_000
+MOST_WORKERS = 4
 _START = "import sys; sys.path[:] = {path!r}; from holdfast.text import crew; crew.serve()"
 _REQUESTS = ("SIGINT", "SIGTERM", "SIGUSR1")  # are for the process that asked for the work
 
@@ -36,9 +37,10 @@ class Work(Protocol[T_contra, R_co]):
     def __call__(self, item: T_contra, /) -> R_co: ...
 
 
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def enough() -> int:
+    """As many workers as there are processors for, but no more than one process can keep busy by reading."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
 
 
 def spread(

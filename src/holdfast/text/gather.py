@@ -86,7 +86,7 @@ class Gathering:
             return
         treatment = Treatment(self.settings, self.seed, evaluations(self.settings.dedup.decontaminate))
         found = documents(self.settings, self.seed, meter, self._cursor)
-        treated = crew.spread(treatment, found, size, self.settings.workers or crew.cores())
+        treated = crew.spread(treatment, found, size, self.settings.workers or crew.enough())
         with closing(treated):
             while self._cursor is not None:
                 self._gather_part(treated)
