@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 
-from holdfast.base.faults import DataFault, DiskFault, Stopped
+from holdfast.base.faults import DataFault, DiskFault, Fault, Stopped
 from holdfast.disk.fileops import watched
 from holdfast.disk.files import chunk_hashes
-from holdfast.text import crew, gather, harbour, leakage
+from holdfast.text import crew, gather, harbour, leakage, meter
 from holdfast.text.build import CorpusSummary, build_corpus
 from holdfast.text.corpus import read_split
 from holdfast.text.dedup.leaks import sampled
@@ -366,3 +367,33 @@ def test_it_can_be_asked_to_stop_while_it_looks_for_leaks(
     assert not {path.name for path in looked} & watcher.created
     make(shelf, tmp_path / "unbroken", **everything(shelf))
     assert contents(out) == contents(tmp_path / "unbroken")
+
+
+def test_a_worker_that_is_killed_stops_the_build_and_costs_only_what_was_begun(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "ALONE", 500)
+    monkeypatch.setattr(crew, "BATCH", 900)
+    monkeypatch.setattr(meter, "_STEP_BYTES", 1)
+    out, settings = tmp_path / "out", CorpusSettings(path=str(shelf), workers=2, **everything(shelf))
+
+    def killing(done: int, total: int | None) -> None:
+        if (out / ".gathered-00002.json").exists():
+            for child in psutil.Process().children():
+                child.kill()
+
+    with pytest.raises(Fault, match="a worker process of the corpus was killed by signal 9"):
+        build_corpus(settings, 1, out, killing)
+    assert not psutil.Process().children()
+    assert goes_on(settings, out) >= 3
+    make(shelf, tmp_path / "unbroken", **everything(shelf))
+    assert contents(out) == contents(tmp_path / "unbroken")
+
+
+def goes_on(settings: CorpusSettings, out: Path) -> int:
+    """Finish a build; returns how many of its finished parts were taken over as they were."""
+    finished = {path.name for path in out.glob(".gathered-*.json")}
+    watcher = Mirror()
+    with watched(watcher):
+        build_corpus(settings, 1, out, lambda done, total: None)
+    return len(finished - watcher.created)
