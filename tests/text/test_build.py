@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 
-from holdfast.base.faults import DataFault, DiskFault
+from holdfast.base.faults import DataFault, DiskFault, Fault, Stopped
+from holdfast.disk.fileops import watched
 from holdfast.disk.files import chunk_hashes
-from holdfast.text import crew, gather, harbour
+from holdfast.text import crew, gather, harbour, leakage, meter
 from holdfast.text.build import CorpusSummary, build_corpus
 from holdfast.text.corpus import read_split
 from holdfast.text.dedup.leaks import sampled
@@ -20,7 +22,7 @@ from holdfast.text.manifest import read_manifest
 from holdfast.text.settings import CorpusSettings
 from holdfast.text.sides import COPY, NEAR_COPY
 
-from ..disk.breaking import WAYS, contents, goes_on_wherever_it_is_broken, nothing_goes_past_the_watcher
+from ..disk.breaking import WAYS, Mirror, contents, goes_on_wherever_it_is_broken, nothing_goes_past_the_watcher
 
 
 def make(path: Path, out: Path, seed: int = 1, **settings: Any) -> CorpusSummary:
@@ -341,3 +343,57 @@ def test_long_lines_and_spelled_out_special_tokens_pass_as_they_are(tmp_path: Pa
     documents = {each.id: each.text for split in ("train", "val") for each in read_split(tmp_path / "out", split)}
     assert documents["ünï/special.md"] == texts["ünï/special.md"]
     assert sum(len(text) for text in documents.values()) == sum(len(text) for text in texts.values())
+
+
+def test_it_can_be_asked_to_stop_while_it_looks_for_leaks(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And goes on behind the parts that it has looked through."""
+    out, settings = tmp_path / "out", CorpusSettings(path=str(shelf), **everything(shelf))
+    monkeypatch.setattr(leakage, "TELL", 1)
+
+    def stopping(done: int, total: int | None) -> None:
+        if len(list(out.glob(".looked-*.json"))) == 2:
+            raise Stopped("asked to stop", "start again")
+
+    with pytest.raises(Stopped):
+        build_corpus(settings, 1, out, stopping)
+    looked = {path: path.stat().st_mtime_ns for path in out.glob(".looked-*.json")}
+    assert len(looked) == 2
+    assert not list(out.glob("train-*"))
+    watcher = Mirror()
+    with watched(watcher):
+        build_corpus(settings, 1, out, lambda done, total: None)
+    assert not {path.name for path in looked} & watcher.created
+    make(shelf, tmp_path / "unbroken", **everything(shelf))
+    assert contents(out) == contents(tmp_path / "unbroken")
+
+
+def test_a_worker_that_is_killed_stops_the_build_and_costs_only_what_was_begun(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "ALONE", 500)
+    monkeypatch.setattr(crew, "BATCH", 900)
+    monkeypatch.setattr(meter, "_STEP_BYTES", 1)
+    out, settings = tmp_path / "out", CorpusSettings(path=str(shelf), workers=2, **everything(shelf))
+
+    def killing(done: int, total: int | None) -> None:
+        if (out / ".gathered-00002.json").exists():
+            for child in psutil.Process().children():
+                child.kill()
+
+    with pytest.raises(Fault, match="a worker process of the corpus was killed by signal 9"):
+        build_corpus(settings, 1, out, killing)
+    assert not psutil.Process().children()
+    assert goes_on(settings, out) >= 3
+    make(shelf, tmp_path / "unbroken", **everything(shelf))
+    assert contents(out) == contents(tmp_path / "unbroken")
+
+
+def goes_on(settings: CorpusSettings, out: Path) -> int:
+    """Finish a build; returns how many of its finished parts were taken over as they were."""
+    finished = {path.name for path in out.glob(".gathered-*.json")}
+    watcher = Mirror()
+    with watched(watcher):
+        build_corpus(settings, 1, out, lambda done, total: None)
+    return len(finished - watcher.created)

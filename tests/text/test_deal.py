@@ -22,7 +22,7 @@ def deal(library: Path, out: Path) -> Dealing:
     gathering.continue_behind(len(dealing.records))
     gathering.run(Meter(lambda done, total: None))
     orders = Orders(sides(gathering.ledger, settings, None), NO_CUTS, NO_CUTS)
-    dealing.run(gathering.parts, gathering.ledger, orders, gathering.refusals)
+    dealing.run(gathering.parts, gathering.ledger, orders, gathering.refusals, Meter(lambda done, total: None))
     return dealing
 
 

@@ -103,9 +103,8 @@ def _build(settings: CorpusSettings, seed: int, out: Path, made_from: str, meter
     ledger, refusals = gathering.ledger, gathering.refusals
     to = sides(ledger, settings, Sketches(gathering.paths("sketches")) if settings.dedup.documents == "near" else None)
     repeats = Cuts(repeated(gathering.paths("paragraphs"), to.kept)) if settings.dedup.paragraphs != "off" else NO_CUTS
-    leakage.run(gathering.parts, to, repeats)
-    dealing.run(gathering.parts, ledger, Orders(to, repeats, leakage.cuts), refusals)
-    meter.tell()
+    leakage.run(gathering.parts, to, repeats, meter)
+    dealing.run(gathering.parts, ledger, Orders(to, repeats, leakage.cuts), refusals, meter)
     write_bytes(out / REJECTED, b"".join(map(json_line, refusals.rows)))
     found = _found_twice(to, repeats, gathering, leakage)
     manifest = describe(settings, seed, made_from, ledger, to, dealing.records, refusals.counted(), found)

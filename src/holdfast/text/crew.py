@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import IO, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from holdfast.base.faults import Fault
+from holdfast.base.machine import cores
 
 T_contra = TypeVar("T_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
@@ -26,6 +27,7 @@ R = TypeVar("R")
 ALONE = 8_000_000  # of size: some tenths of a second of work, for which no process is started
 BATCH = 1_000_000  # of size: what is sent to a worker at once
 BATCH_ITEMS = 2_000
+MOST_WORKERS = 4
 _START = "import sys; sys.path[:] = {path!r}; from holdfast.text import crew; crew.serve()"
 _REQUESTS = ("SIGINT", "SIGTERM", "SIGUSR1")  # are for the process that asked for the work
 
@@ -34,6 +36,11 @@ class Work(Protocol[T_contra, R_co]):
     """What is done to an item. It travels to the workers by pickle, and items and results do."""
 
     def __call__(self, item: T_contra, /) -> R_co: ...
+
+
+def enough() -> int:
+    """As many workers as there are processors for, but no more than one process can keep busy by reading."""
+    return min(cores(), MOST_WORKERS)
 
 
 def spread(

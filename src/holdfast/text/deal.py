@@ -22,6 +22,7 @@ from holdfast.text.dedup.passages import Cuts
 from holdfast.text.gather import part_path
 from holdfast.text.ledger import Ledger, Refusals, measure
 from holdfast.text.lines import document_line, json_line, read_document
+from holdfast.text.meter import Meter
 from holdfast.text.rejection import Rejected, preview
 from holdfast.text.share import Share, reduced, shares
 from holdfast.text.sides import SPLITS, Sides
@@ -76,7 +77,7 @@ class Dealing:
             f".dealt-{number:05}.json" for number in range(len(self.records))
         }
 
-    def run(self, gathered: list[int], ledger: Ledger, orders: Orders, refusals: Refusals) -> None:
+    def run(self, gathered: list[int], ledger: Ledger, orders: Orders, refusals: Refusals, meter: Meter) -> None:
         """Deal the parts that are missing; `gathered`: documents in each. The text of a dealt part is removed."""
         begin = 0
         for number, documents in enumerate(gathered):
@@ -87,6 +88,7 @@ class Dealing:
             if (text := part_path(self.out, number)).exists():
                 fileops.unlink(text)
             begin += documents
+            meter.tell()
 
     def _deal_part(self, indices: range, ledger: Ledger, orders: Orders, part: _Part) -> dict[str, Any]:
         number = len(self.records)

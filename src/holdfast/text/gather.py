@@ -18,7 +18,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from holdfast.base.machine import cores
 from holdfast.base.records import Document
 from holdfast.disk import parts
 from holdfast.disk.files import atomic_writer, write_bytes
@@ -87,7 +86,7 @@ class Gathering:
             return
         treatment = Treatment(self.settings, self.seed, evaluations(self.settings.dedup.decontaminate))
         found = documents(self.settings, self.seed, meter, self._cursor)
-        treated = crew.spread(treatment, found, size, self.settings.workers or cores())
+        treated = crew.spread(treatment, found, size, self.settings.workers or crew.enough())
         with closing(treated):
             while self._cursor is not None:
                 self._gather_part(treated)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.base.machine import cores
 from holdfast.disk import parts
 from holdfast.disk.files import write_bytes
 from holdfast.text import crew
@@ -24,9 +23,12 @@ from holdfast.text.dedup.leaks import MOSTLY, RUN_WORDS, Sample, leaking, sample
 from holdfast.text.dedup.passages import NO_CUTS, Cuts
 from holdfast.text.dedup.shingles import Hashes
 from holdfast.text.gather import part_path
+from holdfast.text.meter import Meter
 from holdfast.text.settings import CorpusSettings
 from holdfast.text.share import Share, shares
 from holdfast.text.sides import Sides
+
+TELL = 64  # documents
 
 
 class Lookup:
@@ -88,13 +90,14 @@ class Leakage:
         """For the manifest: what was looked for, what is shared, and what is cut out."""
         return None if self.record is None else self.record["facts"]
 
-    def run(self, gathered: Sequence[int], to: Sides, repeated: Cuts) -> None:
-        """Search, unless that is done; `gathered`: documents in each part."""
+    def run(self, gathered: Sequence[int], to: Sides, repeated: Cuts, meter: Meter) -> None:
+        """Search, unless that is done; `gathered`: documents in each part. The meter tells nothing new, but often: who
+        wants the build to stop is asked there."""
         if not self.is_open:
             return
         sample = sampled(text for _, text in self._held_out(gathered, to, repeated))
         write_bytes(self.out / ".heldout.hashes", sample.hashes.astype("<u8").tobytes())
-        found = self._looked_up(gathered, to, repeated, len(sample.hashes))
+        found = self._looked_up(gathered, to, repeated, len(sample.hashes), meter)
         rows, facts = self._decide(gathered, to, repeated, sample, sample.hashes[found])
         path = self.out / ".leaks.cuts"
         write_bytes(path, rows.astype("<i8").tobytes())
@@ -111,10 +114,12 @@ class Leakage:
                 if held[share.number] and (document := share.documents().get("val")) is not None:
                     yield share.number, document.text
 
-    def _looked_up(self, gathered: Sequence[int], to: Sides, repeated: Cuts, count: int) -> NDArray[np.bool_]:
+    def _looked_up(
+        self, gathered: Sequence[int], to: Sides, repeated: Cuts, count: int, meter: Meter
+    ) -> NDArray[np.bool_]:
         """(count,) which of the held-out runs are in training text."""
         found = np.zeros(count, bool)
-        lookup, workers = Lookup(self.out / ".heldout.hashes"), self.settings.workers or cores()
+        lookup, workers = Lookup(self.out / ".heldout.hashes"), self.settings.workers or crew.enough()
         done = []
         for number in range(len(gathered)):
             record = parts.finished(self.out / f".looked-{number:05}.json", self.made_from)
@@ -136,6 +141,8 @@ class Leakage:
                     self._keep(number, here)
                     number, here = part, np.zeros(count, bool)
                 here[numbers] = found[numbers] = True
+                if share.number % TELL == 0:
+                    meter.tell()
         self._keep(number, here)
         return found
 

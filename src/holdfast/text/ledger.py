@@ -185,7 +185,7 @@ def source_of(document: Document) -> str:
 def year_of(meta: Mapping[str, Any]) -> int:
     """The year that a document names, the first of several; 0 where it names none."""
     year = meta.get("year")
-    if isinstance(year, int):
+    if isinstance(year, int) and not isinstance(year, bool):
         return year if 0 < year < 10_000 else 0
     found = _YEAR.search(year) if isinstance(year, str) else None
     return int(found[0]) if found else 0

@@ -49,6 +49,15 @@ def test_a_text_that_is_mostly_known_goes_and_a_clean_one_is_left_alone(sets: Ev
     assert decontaminate(short, words(short), sets) is None
 
 
+def test_no_run_goes_from_one_text_of_a_set_into_the_next(tmp_path: Path) -> None:
+    halves = [" ".join(QUESTION.split()[:9]), " ".join(QUESTION.split()[9:])]
+    (tmp_path / "a.json").write_text(json.dumps([halves, "", ANSWER, {"deep": halves}]))
+    (tmp_path / "b.json").write_text("[]")
+    found = evaluations([str(tmp_path)])
+    assert found is not None
+    assert len(found.known.hashes) == len(ANSWER.split()) - 12
+
+
 def test_files_that_can_not_be_read_are_a_fault(tmp_path: Path) -> None:
     assert evaluations([]) is None
     with pytest.raises(DataFault, match="does not exist"):

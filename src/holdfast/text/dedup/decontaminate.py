@@ -26,6 +26,7 @@ from holdfast.text.read.compression import Metered, suffix_of, unpacked
 from holdfast.text.read.encoding import decode
 
 RUN_WORDS = 13
+_HEAP = 4096
 MOSTLY = 0.5  # of a text in passages that are known: then it is left out
 SETTING = "corpus.dedup.decontaminate"
 
@@ -57,7 +58,7 @@ def evaluations(paths: Sequence[str]) -> Evaluations | None:
     files = find_inputs(list(paths), SETTING).files
     hashes, sets = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
     for number, file in enumerate(files):
-        found = np.unique(np.concatenate([np.zeros(0, np.uint64), *(_runs(text) for text in _texts(file))]))
+        found = np.unique(np.concatenate([np.zeros(0, np.uint64), *map(_runs, _together(_texts(file)))]))
         hashes.append(found)
         sets.append(np.full(len(found), number, np.uint64))
     known, first = np.unique(np.concatenate(hashes), return_index=True)
@@ -79,8 +80,24 @@ def decontaminate(text: str, found: Words, against: Evaluations) -> Decontaminat
     return Decontaminated(left, counts)
 
 
-def _runs(text: str) -> Hashes:
-    return runs(words(text).hashes, RUN_WORDS)
+def _runs(texts: Sequence[str]) -> Hashes:
+    """The runs of words of many texts; none goes from one text into the next."""
+    found = words("\n".join(texts))
+    ends = np.cumsum([len(text) + 1 for text in texts])
+    text = np.searchsorted(ends, found.starts, "right")
+    return runs(found.hashes, RUN_WORDS)[text[: 1 - RUN_WORDS] == text[RUN_WORDS - 1 :]]
+
+
+def _together(texts: Iterator[str]) -> Iterator[list[str]]:
+    """Short texts in larger heaps: a quiz has a hundred thousand of them."""
+    heap: list[str] = []
+    for text in texts:
+        heap.append(text)
+        if len(heap) == _HEAP or len(text) > _HEAP:
+            yield heap
+            heap = []
+    if heap:
+        yield heap
 
 
 def _texts(file: InputFile) -> Iterator[str]:

@@ -64,8 +64,8 @@ def sampled(texts: Iterable[str], most: int = MOST) -> Sample:
 
 
 def shared(text: str, of: Known) -> NDArray[np.int64]:
-    """Numbers of the known runs that a text has, each once."""
-    return np.unique(of.find(runs(words(text).hashes, RUN_WORDS))[1])
+    """Numbers of the known runs that a text has."""
+    return of.find(runs(words(text).hashes, RUN_WORDS))[1]
 
 
 def leaking(text: str, known: Known) -> Ranges:

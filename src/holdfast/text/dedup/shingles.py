@@ -64,6 +64,13 @@ def runs(hashes: Hashes, length: int) -> Hashes:
         size *= 2
 
 
+def code_points(text: str) -> NDArray[np.uint8 | np.uint32]:
+    """(n,) the characters of a text as numbers, in as few bytes as they need."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
 def stirred(values: Hashes) -> Hashes:
     """Every bit made to depend on every other, as in the last lines of splitmix64 (Steele, Lea and Flood, 2014)."""
     mixed = values ^ (values >> np.uint64(30))
@@ -87,13 +94,12 @@ def _blocks(text: str) -> list[tuple[int, int]]:
 
 
 def _block(text: str, begin: int) -> tuple[Hashes, NDArray[np.int64]]:
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    folded = _folding()[np.minimum(codes, _TABLED)]
+    codes = code_points(text)
+    folded = _folding().take(codes, mode="clip")
     inside = np.zeros(len(codes) + 2, bool)
     inside[1:-1] = folded != 0
     edges = inside[1:] != inside[:-1]
-    unspaced = codes >= _UNSPACED
-    if unspaced.any():
+    if codes.itemsize > 1 and (unspaced := codes >= _UNSPACED).any():
         folded = np.where(codes < _TABLED, folded, codes)
         edges[:-1] |= unspaced
         edges[1:] |= unspaced
