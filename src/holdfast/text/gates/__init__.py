@@ -44,7 +44,9 @@ def _period(document: Document, settings: GateSettings) -> Rejected | None:
     year = document.meta.get("year")
     first, last = settings.period
     if not isinstance(year, int) or isinstance(year, bool):
-        return None if settings.undated else _refused(document, "no year", f"{first} to {last} is asked for")
+        return (
+            None if settings.undated is not False else _refused(document, "no year", f"{first} to {last} is asked for")
+        )
     if first <= year <= last:
         return None
     return _refused(document, "outside the period", f"{year} is not in {first} to {last}")
@@ -53,13 +55,13 @@ def _period(document: Document, settings: GateSettings) -> Rejected | None:
 def _licence(document: Document, settings: GateSettings) -> Rejected | None:
     wanted, licence = settings.licences, document.meta.get("licence")
     if not isinstance(licence, str) or not licence.strip():
-        return None if wanted.unknown else _refused(document, "no licence")
+        return None if wanted.unknown is not False else _refused(document, "no licence")
     name = licence.strip().lower()
-    if any(fnmatch(name, each.lower()) for each in wanted.deny):
+    if any(fnmatch(name, each.lower()) for each in wanted.deny or ()):
         return _refused(document, "licence denied", licence)
     if wanted.allow and not any(fnmatch(name, each.lower()) for each in wanted.allow):
         return _refused(document, "licence not allowed", licence)
-    if not wanted.noncommercial and _NONCOMMERCIAL.search(name):
+    if wanted.noncommercial is False and _NONCOMMERCIAL.search(name):
         return _refused(document, "non-commercial licence", licence)
     return None
 
