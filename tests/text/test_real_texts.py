@@ -52,7 +52,7 @@ def test_chats_as_they_are_published(shared: Path) -> None:
 
 
 NOT_OF_THE_BOOK = re.compile(
-    r"project gutenberg|transcriber's note|^produced by|^e-?text prepared|digitized by|archive\.org|licen[cs]e agreement"
+    r"project gutenberg|transcriber's note|^produced by|^e-?text prepared|digitized by|archive\.org|licen[cs]e terms"
     r"|</?(?:p|TEI|text|body|div\d?|lb|pb)\b",
     re.IGNORECASE | re.MULTILINE,
 )
