@@ -1,15 +1,16 @@
 """Which clean texts are left out, and that today's clean texts are not."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from holdfast.base.records import Document
 from holdfast.text.gates import judge
-from holdfast.text.gates.language import language
+from holdfast.text.gates.language import FUNCTION_WORDS, language
 from holdfast.text.gates.measures import SAMPLE_CHARACTERS, advertising, meaningful, repeated, sample
 from holdfast.text.gates.noise import LIMITS, noise
-from holdfast.text.gates.settings import GateSettings
+from holdfast.text.gates.settings import GateSettings, Language
 
 PROSE = """It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of
 foolishness, it was the epoch of belief, and we had everything before us. There were a king with a large jaw and
@@ -137,6 +138,10 @@ def test_languages_are_told_by_name(text: str, code: str) -> None:
     assert language(text)[0] == code
     assert (why(text, GateSettings(languages=["en"])) or "").startswith("" if code == "en" else f"language: {code}")
     assert why(text, GateSettings(languages=["fr", "de", "la", "en"])) is None
+
+
+def test_every_language_that_is_told_can_be_asked_for() -> None:
+    assert {*FUNCTION_WORDS, "unknown"} == set(get_args(Language))
 
 
 def test_what_no_list_knows_is_unknown() -> None:

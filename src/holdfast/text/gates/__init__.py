@@ -16,22 +16,30 @@ from holdfast.text.rejection import Rejected, preview
 
 VERSION = 1  # rises whenever a gate answers another way for any text
 
+_Gate = Callable[[Document, GateSettings], Rejected | None]
+
 _NONCOMMERCIAL = re.compile(r"(?:^|[-\s_])nc(?:$|[-\s_])|non-?\s?commercial", re.IGNORECASE)
 _WORD = re.compile(r"\S+")
 _LINE = re.compile(r"^.*\S.*$", re.MULTILINE)
 
 
 def judge(document: Document, settings: GateSettings) -> Rejected | None:
-    """Why a cleaned document is left out, or None when it is kept. What is said of it is asked before its text is."""
-    for ask in (*_OF_THE_SOURCE, *_OF_THE_TEXT):
-        if (refused := ask(document, settings)) is not None:
-            return refused
-    return None
+    """Why a cleaned document is left out, or None when it is kept."""
+    return judge_source(document, settings) or judge_text(document, settings)
 
 
 def judge_source(document: Document, settings: GateSettings) -> Rejected | None:
     """Why a document is left out whatever its text: its year, its licence. Worth asking before it is cleaned."""
-    return next((found for ask in _OF_THE_SOURCE if (found := ask(document, settings)) is not None), None)
+    return _first((_period, _licence), document, settings)
+
+
+def judge_text(document: Document, settings: GateSettings) -> Rejected | None:
+    """Why a cleaned document is left out for its text, quick questions first."""
+    return _first((_size, _meaning, _noise, _advertising, _repetition, _language), document, settings)
+
+
+def _first(gates: tuple[_Gate, ...], document: Document, settings: GateSettings) -> Rejected | None:
+    return next((refused for ask in gates if (refused := ask(document, settings)) is not None), None)
 
 
 def _refused(document: Document, reason: str, detail: str = "") -> Rejected:
@@ -119,8 +127,3 @@ def _language(document: Document, settings: GateSettings) -> Rejected | None:
     if found in wanted:
         return None
     return _refused(document, f"language: {found}", f"{share:.0%} function words; wanted is {', '.join(wanted)}")
-
-
-_Gate = Callable[[Document, GateSettings], Rejected | None]
-_OF_THE_SOURCE: tuple[_Gate, ...] = (_period, _licence)
-_OF_THE_TEXT: tuple[_Gate, ...] = (_size, _meaning, _noise, _advertising, _repetition, _language)
