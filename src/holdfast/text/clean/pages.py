@@ -44,7 +44,7 @@ class _Mark(NamedTuple):
 def page_numbers(text: str) -> str:
     """Lines go that hold a page number, alone or beside a running head, and the signature or catchword next to it.
 
-    Numbers are believed where three or more rise one by one, with about a page of text from each to the next. So a
+    Numbers are believed where four or more rise together, with about as much text from each to the next. So a
     year, a chapter or a row of a table stays. A paragraph that a page cut in two is whole again.
     """
     if "[" in text and _INLINE.search(text):

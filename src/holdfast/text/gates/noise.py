@@ -1,6 +1,7 @@
 """Kinds of noise that reading machines leave: each a measurable share, so that clean prose has none of them.
 
-The limits lie above what 422 hand-corrected books from 1500 to 1920 reach, and below what bad readings do.
+Of 422 hand-corrected books from 1500 to 1920 three reach one limit, by their formulas and ornaments, and none reaches
+two. A page of a learned journal of 1852, as the Internet Archive's machine read it, reaches two.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ class GateSettings(Section):
     max_repeated: Share | None = Field(default=None, description="Largest share of text in lines that came before.")
     max_lost: Share | None = Field(
         default=None,
-        description="Largest share of a text that one cleaning step may take away, boilerplate apart; more and the "
-        "text is left out, as either the text or the step must be wrong for the other.",
+        description="Largest share of a text that one cleaning step may take away, boilerplate apart. Where it would "
+        "take more, the text is left out, as the step does not suit it.",
     )
     languages: list[Language] | None = Field(
         default=None, description="Languages that are taken, by function words; an empty list takes all."
