@@ -88,6 +88,27 @@ def test_clean_books_lose_nothing(shared: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "changed"),
+    [
+        ("page_numbers", {"Eliot_Felix_1866.txt"}),  # which has kept 96 of them
+        ("running_heads", set()),
+        ("noise_lines", set()),
+        ("markup", {"eltec_eng_novels.jsonl.xz:1"}),  # one &rdquo;
+    ],
+)
+def test_steps_that_are_off_leave_clean_books_alone_too(shared: Path, step: StepName, changed: set[str]) -> None:
+    settings = CorpusSettings(path=str(shared / "data" / "history"))
+    found = set()
+    for _, each in documents(settings, 1, Meter(lambda done, total: None)):
+        assert isinstance(each, Document)
+        text = clean(each.text)
+        if STEPS[step](text) != text:
+            found.add(each.id.rpartition("/")[2])
+    assert found == changed
+
+
+@pytest.mark.slow
 def test_a_library_of_four_centuries(shared: Path, tmp_path: Path) -> None:
     summary = build_corpus(CorpusSettings(path=str(shared / "data" / "history")), 1, tmp_path, lambda done, total: None)
     train, val = (summary.manifest["splits"][split] for split in ("train", "val"))
