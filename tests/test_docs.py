@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from holdfast.text import harbour
+from holdfast.text.clean import SAFE, STEPS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "decisions").glob("*.md")])
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
-FENCE = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RECIPE = re.compile(r"^```yaml\n# (\S+\.yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What makes a documented run short; it stands in for what the document says of the same setting.
 SHORT = (
     "pretrain.steps=4 sft.steps=4 sft.conversations=200 corpus.max_documents=60 model.num_layers=1 "
@@ -52,9 +54,9 @@ def test_the_fault_matrix_quotes_the_recorded_figures() -> None:
     assert faults["with_table"](text) == text, "run `python docs/faults.py`"
 
 
-def commands() -> list[str]:
-    """The lines of the README's code blocks that start a program of ours, comments cut off."""
-    lines = [line for block in FENCE.findall(README.read_text("utf-8")) for line in block.splitlines()]
+def commands(page: Path = README) -> list[str]:
+    """The lines of a page's code blocks that start a program of ours, comments cut off."""
+    lines = [line for block in FENCE.findall(page.read_text("utf-8")) for line in block.splitlines()]
     return [line.split("  #")[0].strip() for line in lines if line.startswith((".venv/bin/holdfast", "make "))]
 
 
@@ -67,13 +69,39 @@ def test_the_make_targets_of_the_readme_exist() -> None:
 
 @pytest.mark.slow
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
-    """Each one as written, in order, in an empty folder; runs are told to be short, and nothing else is changed."""
-    texts = tmp_path / "texts"
-    texts.mkdir()
-    for number, document in enumerate(harbour.documents(80, 3)):
-        (texts / f"{number}.txt").write_text(document.text, "utf-8")
     ours = [command for command in commands() if command.startswith(".venv")]
     assert len(ours) >= 6
+    run_all(ours, tmp_path)
+    shutil.rmtree(tmp_path / "runs")
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_on_own_texts_run(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "how-to" / "your-own-texts.md"
+    for name, recipe in RECIPE.findall(page.read_text("utf-8")):
+        (tmp_path / name).write_text(recipe, "utf-8")
+    (tmp_path / "texts" / "tables").mkdir(parents=True)
+    (tmp_path / "texts" / "tables" / "prices.txt").write_text("1 2 3\n")
+    ours = commands(page)
+    assert len(ours) >= 6
+    run_all(ours, tmp_path)
+    rejected = (tmp_path / "corpus" / "rejected.jsonl").read_text("utf-8")
+    assert "switched off: a model that reads tables repeats itself" in rejected
+    shutil.rmtree(tmp_path / "runs")
+
+
+def test_the_page_on_own_texts_names_the_cleaning_steps_as_they_are() -> None:
+    page = (ROOT / "docs" / "how-to" / "your-own-texts.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (yes )?\|$", page, re.MULTILINE)
+    assert rows == [(name, "yes " if name in SAFE else "") for name in STEPS]
+
+
+def run_all(ours: list[str], tmp_path: Path) -> None:
+    """Each one as written, in order, in an empty folder; runs are told to be short, and nothing else is changed."""
+    texts = tmp_path / "texts"
+    texts.mkdir(exist_ok=True)
+    for number, document in enumerate(harbour.documents(80, 3)):
+        (texts / f"{number}.txt").write_text(document.text, "utf-8")
     for command in ours:
         words = shlex.split(command.replace("~", str(tmp_path)))[1:]
         if words[0] in ("run", "plan"):
@@ -89,4 +117,3 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
             timeout=300,
         )
         assert process.returncode == 0, f"{command}\n{process.stdout}{process.stderr}"
-    shutil.rmtree(tmp_path / "runs")

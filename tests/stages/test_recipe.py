@@ -66,6 +66,22 @@ def test_a_resolved_recipe_reads_back_as_the_same_recipe_with_the_same_sources(n
     assert dump(again) == dump(first)
 
 
+def test_groups_in_a_list_read_back_as_they_are(tmp_path: Path) -> None:
+    text = """
+extends: smoke
+corpus:
+  path: texts
+  overrides:
+    - {match: "*.txt", enabled: false, reason: "no: too bad"}
+    - {match: old, clean: [nfc], gates: {min_chars: 1k, languages: [], licences: {deny: [x*]}}}
+"""
+    first = resolve(write(tmp_path, "recipe.yaml", text))
+    assert first.recipe.corpus.overrides[1].gates is not None
+    assert first.recipe.corpus.overrides[1].gates.min_chars == 1000
+    again = resolve(write(tmp_path, "again.yaml", dump(first)), ["name=recipe"])
+    assert again.recipe.corpus == first.recipe.corpus
+
+
 @profile(max_examples=30)
 @given(texts=st.lists(st.text(max_size=20), max_size=4), clip=st.floats(1e-6, 10), seed=st.integers(0, 10**12))
 def test_any_value_survives_being_written_and_read(
@@ -165,6 +181,12 @@ def test_a_later_source_of_text_replaces_an_earlier_one() -> None:
         ("budget=10", "budget (command line): write a duration with its unit"),
         ("device=gpu", "device (command line) can not be 'gpu'"),
         ("export.to=[gguff]", "export.to[0] (command line) can not be 'gguff'"),
+        (
+            "corpus.overrides=[{match: a, cleen: [nfc]}]",
+            "there is no setting cleen in corpus.overrides[0] (command line)",
+        ),
+        ("corpus.overrides=[{match: a, clean: [ncf]}]", "corpus.overrides[0][0] (command line) can not be 'ncf'"),
+        ("corpus.gates.period=[1850, 1500]", "corpus.gates.period (command line): 1850 is later than 1500"),
         ("n_embd=64", "there is no setting n_embd (command line)"),
     ],
 )

@@ -90,7 +90,10 @@ def _refusals(
         if path in told:  # a union reports once per member; the setting's own words name them all
             continue
         told.add(path)
-        if detail["type"] == "extra_forbidden":
+        if detail["type"] == "extra_forbidden" and path in known:  # inside an item of a list
+            what, group = detail["loc"][-1], f"{path}{item}"
+            yield path, RecipeFault(f"there is no setting {what} in {group} ({layer.where(path)})", _INSIDE)
+        elif detail["type"] == "extra_forbidden":
             yield path, _unknown(section, path, layer, called)
         elif path in known:
             yield path, _refused(known[path], item, detail, layer)
@@ -132,6 +135,7 @@ def _refused(setting: Setting, item: str, detail: ErrorDetails, layer: Layer) ->
     return RecipeFault(f"{path} ({where}) can not be {shown}", f"give it {setting.words}")
 
 
+_INSIDE = "look up the name: `holdfast recipes show` lists all settings"
 _LIMITS = {
     "greater_than": "more than",
     "greater_than_equal": "at least",

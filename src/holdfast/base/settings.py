@@ -201,6 +201,8 @@ def _type_words(kind: Any, metadata: list[Any]) -> str:
         return f"a list, each {_type_words(arguments[0], [])}"
     if origin is tuple:
         return f"a list of {len(arguments)}, each {_type_words(arguments[0], [])}"
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return f"a group of {', '.join(kind.model_fields)}"
     return _NAMES.get(kind, getattr(kind, "__name__", str(kind)))
 
 

@@ -294,6 +294,9 @@ def _read(path: Path, called: str) -> str:
 def _written(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_written(item) for item in value)}]"
+    if isinstance(value, dict):  # in a list of groups; what is off need not be said
+        said = [f"{name}: {_written(each)}" for name, each in value.items() if each not in (None, {})]
+        return f"{{{', '.join(said)}}}"
     if isinstance(value, str) and (not _PLAIN.fullmatch(value) or value in ("null", "Null", "NULL")):
         return yaml.safe_dump(value, default_style='"', allow_unicode=True, width=float("inf")).rstrip("\n")
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -65,7 +65,7 @@ class Rules:
             text = change.after
         meta = {**document.meta, "cleaned": [name for name in STEPS if name in changed]} if changed else document.meta
         cleaned = replace(document, text=text, meta=meta)
-        refused = gates.judge(cleaned, ruling.gates)
+        refused = gates.judge_text(cleaned, ruling.gates)
         return cleaned if refused is None else refused
 
 

@@ -15,9 +15,7 @@ _EDGE = re.compile(
     r"^\*{3}[ ]?(?P<edge>START|END) OF (?:THE|THIS) PROJECT GUTENBERG E-?(?:BOOK|TEXT)[^\n]*(?:\n[^\n*]+)?\*{3}[ ]*$",
     re.MULTILINE | re.IGNORECASE,
 )
-_SMALL_PRINT = re.compile(
-    r"^\*{1,3} ?END[* ]{1,3}THE SMALL PRINT!(?P<rest>[^\n]*(?:\n[^\n*]+)?END ?\*{1,3})[ ]*$", re.MULTILINE
-)
+_SMALL_PRINT = re.compile(r"^\*{1,3} ?END[* ]{1,3}THE SMALL PRINT![^\n]*(?:\n[^\n*]+)?END ?\*{1,3}[ ]*$", re.MULTILINE)
 _HEADER = "project gutenberg e"  # ... text, ...book: somewhere above the small print of a header
 
 _LAST_WORDS = re.compile(

@@ -9,7 +9,7 @@ from holdfast.text.clean.words import counted
 
 _DIVIDED = re.compile(r"(?<![\w'’-])([^\W\d_]+)-[ \t]*\n[ \t]*([^\W\d_]+)(?![\w'’-])([^\w\s-]*)([ \t](?=\S))?")
 # The soft hyphen, and the not sign that the Internet Archive writes for one: neither is ever part of a word.
-_MARKED = re.compile("(?<=[^\\W\\d_])[\u00ad¬][ \t]*\n[ \t]*([^\\W\\d_]\\S*)([ \t]?)")
+_MARKED = re.compile("(?<=[^\\W\\d_])[\u00ad¬][ \t]*\n[ \t]*([^\\W\\d_]\\S*)([ \t](?=\\S))?")
 
 
 def hyphens(text: str, known: Set[str] = frozenset()) -> str:

@@ -30,23 +30,43 @@ _BLOCK = listed(
 _TAG = re.compile(
     r"<(/?)([A-Za-z][A-Za-z0-9.]*)((?:\s+[\w:.-]+(?:\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>=]+))?)*)\s*(/?)>"
 )
-_UNSEEN = re.compile(
-    r"<!--.*?-->|<(script|style)\b[^<>]*>.*?</\1\s*>|<!DOCTYPE\b[^<>]*>|<\?xml\b[^<>]*\?>", re.DOTALL | re.IGNORECASE
+# What stands between these is not for readers.
+_UNSEEN = tuple(
+    (re.compile(first, re.IGNORECASE), re.compile(last, re.IGNORECASE))
+    for first, last in (
+        ("<!--", "-->"),
+        (r"<script\b", r"</script\s*>"),
+        (r"<style\b", r"</style\s*>"),
+        (r"<!DOCTYPE\b", ">"),
+        (r"<\?xml\b", r"\?>"),
+    )
 )
 _REFERENCE = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|#\d{2,7}|#[xX][0-9A-Fa-f]{2,6});")
 
 
 def markup(text: str) -> str:
     """The text without tags and with characters for references; lines end where blocks end."""
-    if "<" in text:
-        text = _untagged(text)
-    while "&" in text and (written := _REFERENCE.sub(_character, text)) != text:  # &amp;mdash; was written twice
-        text = written
+    before = None
+    while text != before:  # &amp;mdash; was written twice
+        before = text
+        if "<" in text:
+            text = _untagged(_without_unseen(text))
+        if "&" in text:
+            text = _REFERENCE.sub(_character, text)
+    return text
+
+
+def _without_unseen(text: str) -> str:
+    for first, last in _UNSEEN:
+        pieces, done = [], 0
+        while (start := first.search(text, done)) and (end := last.search(text, start.end())):
+            pieces.append(text[done : start.start()])
+            done = end.end()
+        text = "".join([*pieces, text[done:]]) if pieces else text
     return text
 
 
 def _untagged(text: str) -> str:
-    text = _UNSEEN.sub("", text) if "</" in text or "<!" in text or "<?" in text else text
     opened: set[str] = set()
     closed: set[str] = set()
     for match in _TAG.finditer(text):

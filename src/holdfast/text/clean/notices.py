@@ -20,14 +20,14 @@ _GOOGLE_LAST = re.compile(r"books ?\. ?google ?\. ?(?:com|fr|de)[^\n]*")
 # A line of its own. No such words were printed before there were such libraries.
 _STAMP = re.compile(
     r"^[ \t]*(?:"
-    r"Digitized by (?:the )?(?:Google|Internet Archive|Microsoft|\S*OO\S*(?: \S{1,5})?)"
-    r"|Digitized by the Internet Archive\n+[ \t]*in \d{4}(?: with funding from)?(?:\n+[^\n]{1,60})?\n+[ \t]*https?://[^\n]*archive\.org[^\n]*"
+    r"Digitized by the Internet Archive\n+[ \t]*in \d{4}(?: with funding from)?(?:\n+[^\n]{1,60})?\n+[ \t]*https?://[^\n]*archive\.org[^\n]*"
+    r"|Digitized by (?:the )?(?:Google|Internet Archive|Microsoft|\S*OO\S*(?: \S{1,5})?)"
     r"|https?://(?:www\.)?archive\.org/details/\S+"
     r"|Generated (?:on|for|at) [^\n]*(?:\bGMT\b|hathitrust|hdl\.handle\.net)[^\n]*"
     r"|https?://hdl\.handle\.net/\d+/\S+"
     r"|(?:Public Domain|Creative Commons|Open Access)[^\n]*(?:hathitrust|Google-digitized)[^\n]*"
     r"|https?://(?:www\.)?hathitrust\.org/\S+"
-    r"|Original from(?:[ \n]+(?=[^\n]*(?:University|UNIVERSITY|Library|LIBRARY))[^\n]{1,60})"
+    r"|Original from(?:\n+(?=[^\n]*(?:University|UNIVERSITY|Library|LIBRARY))[^\n]{1,60})"
     r")[ \t]*(?:\n|\Z)",
     re.MULTILINE,
 )

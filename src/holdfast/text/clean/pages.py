@@ -26,7 +26,7 @@ _HEAD = (
 )
 _NUMBERED = re.compile(rf"^[ \t]*(?:{_ALONE}|(?=[^\n]{{4,{LONGEST_HEAD}}}$){_HEAD})[ \t]*$", re.MULTILINE)
 _INLINE = re.compile(r" ?\[[Pp]g\.? ?\d{1,4}\]")  # as Project Gutenberg marks pages inside of paragraphs
-_SIGNATURE = re.compile(r"[A-Z]{1,2}[a-z]? ?(?:[1-9]|i{1,3}j?|iv|v)?\.?")
+_SIGNATURE = re.compile(r"([A-HK-Z])\1?(?:[1-9]| (?:[1-9]|i{1,3}j?|iv|v))?\.?")  # B, B2, Cc 3, D iij; never I or J
 _DIVISION = re.compile(
     r"(?:chap|chapter|letter|book|part|section|sect|act|scene|canto|volume|vol|no|number|psalm|p)\b", re.I
 )
@@ -44,7 +44,7 @@ class _Mark(NamedTuple):
 def page_numbers(text: str) -> str:
     """Lines go that hold a page number, alone or beside a running head, and the signature or catchword next to it.
 
-    Numbers are believed where three or more rise one by one, with about a page of text from each to the next. So a
+    Numbers are believed where four or more rise together, with about as much text from each to the next. So a
     year, a chapter or a row of a table stays. A paragraph that a page cut in two is whole again.
     """
     if "[" in text and _INLINE.search(text):
@@ -121,11 +121,12 @@ def running_heads(text: str) -> str:
     places: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for match in _SHORT_LINE.finditer(text):
         line = match[0]
-        alone = text[match.end() : match.end() + 2] == "\n\n" and text[max(0, match.start() - 2) : match.start()] in (
-            "",
-            "\n\n",
-        )
-        if alone and line.upper() == line and len(_NO_LETTER.sub("", line)) >= CAPITALS * len(line.strip()):
+        around = text[max(0, match.start() - 2) : match.start()], text[match.end() : match.end() + 2]
+        if (
+            around in (("\n\n", "\n\n"), ("", "\n\n"))
+            and line.upper() == line
+            and len(_NO_LETTER.sub("", line)) >= CAPITALS * len(line.strip())
+        ):
             places[line.strip()].append(match.span())
     heads = [span for spans in places.values() if len(spans) >= FEWEST_HEADS and _stand_even(spans) for span in spans]
     return _without(heads, text) if heads else text

@@ -16,22 +16,30 @@ from holdfast.text.rejection import Rejected, preview
 
 VERSION = 1  # rises whenever a gate answers another way for any text
 
+_Gate = Callable[[Document, GateSettings], Rejected | None]
+
 _NONCOMMERCIAL = re.compile(r"(?:^|[-\s_])nc(?:$|[-\s_])|non-?\s?commercial", re.IGNORECASE)
 _WORD = re.compile(r"\S+")
 _LINE = re.compile(r"^.*\S.*$", re.MULTILINE)
 
 
 def judge(document: Document, settings: GateSettings) -> Rejected | None:
-    """Why a cleaned document is left out, or None when it is kept. What is said of it is asked before its text is."""
-    for ask in (*_OF_THE_SOURCE, *_OF_THE_TEXT):
-        if (refused := ask(document, settings)) is not None:
-            return refused
-    return None
+    """Why a cleaned document is left out, or None when it is kept."""
+    return judge_source(document, settings) or judge_text(document, settings)
 
 
 def judge_source(document: Document, settings: GateSettings) -> Rejected | None:
     """Why a document is left out whatever its text: its year, its licence. Worth asking before it is cleaned."""
-    return next((found for ask in _OF_THE_SOURCE if (found := ask(document, settings)) is not None), None)
+    return _first((_period, _licence), document, settings)
+
+
+def judge_text(document: Document, settings: GateSettings) -> Rejected | None:
+    """Why a cleaned document is left out for its text, quick questions first."""
+    return _first((_size, _meaning, _noise, _advertising, _repetition, _language), document, settings)
+
+
+def _first(gates: tuple[_Gate, ...], document: Document, settings: GateSettings) -> Rejected | None:
+    return next((refused for ask in gates if (refused := ask(document, settings)) is not None), None)
 
 
 def _refused(document: Document, reason: str, detail: str = "") -> Rejected:
@@ -44,7 +52,9 @@ def _period(document: Document, settings: GateSettings) -> Rejected | None:
     year = document.meta.get("year")
     first, last = settings.period
     if not isinstance(year, int) or isinstance(year, bool):
-        return None if settings.undated else _refused(document, "no year", f"{first} to {last} is asked for")
+        return (
+            None if settings.undated is not False else _refused(document, "no year", f"{first} to {last} is asked for")
+        )
     if first <= year <= last:
         return None
     return _refused(document, "outside the period", f"{year} is not in {first} to {last}")
@@ -53,13 +63,13 @@ def _period(document: Document, settings: GateSettings) -> Rejected | None:
 def _licence(document: Document, settings: GateSettings) -> Rejected | None:
     wanted, licence = settings.licences, document.meta.get("licence")
     if not isinstance(licence, str) or not licence.strip():
-        return None if wanted.unknown else _refused(document, "no licence")
+        return None if wanted.unknown is not False else _refused(document, "no licence")
     name = licence.strip().lower()
-    if any(fnmatch(name, each.lower()) for each in wanted.deny):
+    if any(fnmatch(name, each.lower()) for each in wanted.deny or ()):
         return _refused(document, "licence denied", licence)
     if wanted.allow and not any(fnmatch(name, each.lower()) for each in wanted.allow):
         return _refused(document, "licence not allowed", licence)
-    if not wanted.noncommercial and _NONCOMMERCIAL.search(name):
+    if wanted.noncommercial is False and _NONCOMMERCIAL.search(name):
         return _refused(document, "non-commercial licence", licence)
     return None
 
@@ -117,8 +127,3 @@ def _language(document: Document, settings: GateSettings) -> Rejected | None:
     if found in wanted:
         return None
     return _refused(document, f"language: {found}", f"{share:.0%} function words; wanted is {', '.join(wanted)}")
-
-
-_Gate = Callable[[Document, GateSettings], Rejected | None]
-_OF_THE_SOURCE: tuple[_Gate, ...] = (_period, _licence)
-_OF_THE_TEXT: tuple[_Gate, ...] = (_size, _meaning, _noise, _advertising, _repetition, _language)

@@ -15,7 +15,7 @@ FEWEST_WORDS = 30  # with fewer nothing is said
 LEAST_SHARE = 0.09  # lists of facts in English reach 0.14, other languages' words among English ones 0.03
 _WORD = re.compile(r"[^\W\d_]+")
 
-_FUNCTION_WORDS = {
+FUNCTION_WORDS = {
     "en": listed(
         "the of and to in a that it is was he for as with his her be not on by at but had have which this from or they "
         "you an we are him all were so she if one no their there when who would will them been has my more said what "
@@ -61,7 +61,7 @@ def language(text: str) -> tuple[str, float]:
     total = words.total()
     if total < FEWEST_WORDS:
         return "unknown", 0.0
-    counts = {code: sum(words[word] for word in some) for code, some in _FUNCTION_WORDS.items()}
+    counts = {code: sum(words[word] for word in some) for code, some in FUNCTION_WORDS.items()}
     best = max(counts, key=counts.__getitem__)
     share = counts[best] / total
     return (best if share >= LEAST_SHARE else "unknown"), share

@@ -42,16 +42,17 @@ PRESETS: dict[str, dict[str, Any]] = {
 class LicenceSettings(Section):
     """Which licences are taken. Patterns such as CC-BY-NC*; capitals do not matter."""
 
-    allow: list[str] = Field(default=[], description="Only licences that one of these matches; empty: all.")
-    deny: list[str] = Field(default=[], description="No licence that one of these matches.")
-    noncommercial: bool = Field(
-        default=True, description="Take texts whose licence forbids commercial use, which can never be published."
+    allow: list[str] | None = Field(default=None, description="Only licences that one of these matches; off: all.")
+    deny: list[str] | None = Field(default=None, description="No licence that one of these matches.")
+    noncommercial: bool | None = Field(
+        default=None,
+        description="false: no licence that forbids commercial use, as models of such texts can not be sold.",
     )
-    unknown: bool = Field(default=True, description="Take texts that do not say their licence.")
+    unknown: bool | None = Field(default=None, description="false: no text that does not say its licence.")
 
 
 class GateSettings(Section):
-    """What is asked of a cleaned document. Where a number is off, the preset says it."""
+    """What is asked of a cleaned document. Every setting can be off: then the preset says it, or nothing is asked."""
 
     preset: Literal["plain", "historical"] | None = Field(
         default=None,
@@ -73,8 +74,8 @@ class GateSettings(Section):
     max_repeated: Share | None = Field(default=None, description="Largest share of text in lines that came before.")
     max_lost: Share | None = Field(
         default=None,
-        description="Largest share of a text that one cleaning step may take away, boilerplate apart; more and the "
-        "text is left out, as either the text or the step must be wrong for the other.",
+        description="Largest share of a text that one cleaning step may take away, boilerplate apart. Where it would "
+        "take more, the text is left out, as the step does not suit it.",
     )
     languages: list[Language] | None = Field(
         default=None, description="Languages that are taken, by function words; an empty list takes all."
@@ -83,7 +84,7 @@ class GateSettings(Section):
         default=None,
         description="First and last year, such as [1500, 1850], of the year that a document's source says.",
     )
-    undated: bool = Field(default=True, description="With a period: take documents that say no year.")
+    undated: bool | None = Field(default=None, description="false: with a period, no document that says no year.")
     licences: LicenceSettings = group(LicenceSettings)
 
     def problems(self) -> Iterator[Problem]:
@@ -98,5 +99,10 @@ class GateSettings(Section):
 
     def under(self, other: GateSettings) -> GateSettings:
         """These settings, with all that `other` says in place of what is said here."""
-        said = {name: getattr(other, name) for name in other.model_fields_set if getattr(other, name) is not None}
-        return self.model_copy(update=said)
+        licences = self.licences.model_copy(update=_said(other.licences))
+        return self.model_copy(update=_said(other) | {"licences": licences})
+
+
+def _said(section: Section) -> dict[str, Any]:
+    """What a section says: nothing that is off."""
+    return {name: value for name in type(section).model_fields if (value := getattr(section, name)) is not None}

@@ -38,7 +38,32 @@ Gleams and is gone; the cliffs of England stand,"""
 # Pieces that meet in hostile ways: marks that combine, breaks of every kind, edges of books, lines about to be wrapped.
 EDGES = ["*** START OF THIS PROJECT GUTENBERG EBOOK X ***", "*** END OF THE PROJECT GUTENBERG EBOOK X", "***"]
 LINES = ["Produced by me", "End of Project Gutenberg's X", "x" * 60, "word " * 12 + "end", "\r\n", "\n\n"]
-pieces = st.sampled_from([*"e\u0301\0\r\n \t\f\u2028\u2029\x85\ufeff\u1100\u1161-\ud800", *EDGES, *LINES])
+PRINT = ["*END THE SMALL PRINT! FOR ETEXTS*Ver.1*END*", "Digitized by Google", "[Transcriber's Note: x]", "oogle"]
+MARKS = ["<p>", "</p>", "<br/>", "<!--", "-->", "&amp;", "lt;", "&#8217;", "ﬁ", "ſ", "\u00ad", "¬", "[Pg 3]", "^~. »"]
+WORDS = [
+    "12",
+    "13",
+    "14",
+    "15",
+    "PAGE HEAD",
+    "con-",
+    "con",
+    "tinue",
+    "continue",
+    "continue",
+    "curiou s",
+    "curious",
+    "B2",
+]
+pieces = st.sampled_from(
+    [*"e\u0301\0\r\n \t\f\u2028\u2029\x85\ufeff\u1100\u1161-\ud800", *EDGES, *LINES, *PRINT, *MARKS, *WORDS, "x" * 720]
+)
+
+
+@given(st.lists(pieces, max_size=30).map("".join), st.sampled_from(ALL))
+def test_a_step_twice_is_that_step_once(text: str, name: StepName) -> None:
+    once = STEPS[name](text)
+    assert STEPS[name](once) == once
 
 
 @given(st.lists(pieces, max_size=30).map("".join), st.sets(st.sampled_from(ALL)).map(tuple))
@@ -102,7 +127,30 @@ def test_steps_run_in_their_own_order() -> None:
     assert list(versions(names)) == ["newlines", "blank_lines"]
 
 
+ENDLESS = [
+    "a",
+    " ",
+    "\n",
+    " \n",
+    "\r",
+    "*",
+    "-",
+    "a-\n",
+    "<i>",
+    "&amp;",
+    "1\n",
+    "a b",
+    "A\n\n",
+    "¬\na",
+    "« ",
+    "<!--",
+    "0 a",
+]
+ENDLESS += ["*** START OF THIS PROJECT GUTENBERG EBOOK ", "Transcriber's note\n", "[Transcriber's note", "HEAD 7\n"]
+ENDLESS += ["Digitized by ", "This is a digital copy of a book that was preserved for generations ", "<script>"]
+
+
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("unit", ["a", " ", "\n", " \n", "\r", "*", "*** START OF THIS PROJECT GUTENBERG EBOOK ", "-"])
+@pytest.mark.parametrize("unit", ENDLESS)
 def test_endless_repetition_takes_linear_time(unit: str) -> None:
     clean(unit * (500_000 // len(unit)) + "x", ALL)
