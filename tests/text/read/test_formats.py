@@ -3,9 +3,11 @@
 import gzip
 import io
 import json
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -30,11 +32,18 @@ def test_kinds_and_packings() -> None:
     assert kind_of("K1.000.xml") == (".xml", "")
 
 
+def test_every_suffix_is_documented() -> None:
+    page = Path(__file__).parents[3] / "docs" / "explanation" / "what-is-read.md"
+    rows = [line.split("|")[1] for line in page.read_text("utf-8").splitlines() if line.startswith("| `.")]
+    assert set(re.findall(r"`(\.\w+)`", "".join(rows))) == set(formats._READERS)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "text"),
     [
         ("a.txt", HTML, "Page."),
         ("a.xml", b"\xef\xbb\xbf\n<html><body>Page.</body></html>", "Page."),
+        ("a.xml", b"<?xml version='1.0'?><html><body><p>Page.</p></body></html>", "Page."),
         ("page", HTML, "Page."),
         ("work", TEI, "Work."),
         ("work.tei", TEI, "Work."),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.text.read.header import facts, language_of, licence_of
+from holdfast.text.read.header import facts, licence_of
 from holdfast.text.read.place import Place
 from holdfast.text.read.tree import parse
 
@@ -12,24 +12,6 @@ pytest.importorskip("lxml")
 def said(markup: str) -> dict[str, object]:
     root, entities, _ = parse(markup.encode(), Place("a.xml", "a.xml", "text"))
     return facts(root, root, entities)
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("eng", "en"),
-        ("EN-gb", "en"),
-        ("fre", "fr"),
-        ("fra", "fr"),
-        ("cy", "cy"),
-        ("xyz", ""),
-        ("", ""),
-        ("e1", ""),
-        ("é", ""),
-    ],
-)
-def test_languages_have_two_letters(code: str, expected: str) -> None:
-    assert language_of(code) == expected
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_a_mark_that_was_misread_goes_as_well() -> None:
         "\ud800Ã©",
         misread("Привет"),
         misread("鷗"),
+        misread("é, Привет"),
     ],
 )
 def test_what_is_not_certain_is_kept(text: str) -> None:

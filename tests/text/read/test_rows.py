@@ -5,8 +5,10 @@ import json
 
 import pytest
 
+from holdfast.base.records import Document
 from holdfast.text.read import rows as module
-from holdfast.text.read.rows import plain_fields, rows
+from holdfast.text.read.place import Place
+from holdfast.text.read.rows import plain_fields, row_document, rows
 from holdfast.text.rejection import Unreadable
 
 
@@ -62,3 +64,25 @@ def test_fields_that_are_kept_can_always_be_written() -> None:
     kept = plain_fields(row, "text")
     assert kept == {"title": "A \ufffd", "year": 1850, "ok": True, "author": "B"}
     json.dumps(kept, allow_nan=False, ensure_ascii=False).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("row", "meta"),
+    [
+        (
+            {"lang": "eng", "license": "CC0-1.0"},
+            {"lang": "eng", "language": "en", "license": "CC0-1.0", "licence": "CC0-1.0"},
+        ),
+        ({"language": "Python", "lang": "en"}, {"language": "Python", "lang": "en"}),
+        ({"year": 1850}, {"year": 1850}),
+        ({"year": "c. 1850-52"}, {"year": 1850, "date": "c. 1850-52"}),
+        ({"year": 1850.0, "date": "May"}, {"year": 1850, "date": "May"}),
+        ({"year": "unknown"}, {"date": "unknown"}),
+        ({"year": True}, {"date": True}),
+        ({"path": "elsewhere", "self": 1, "encoding": 5}, {"self": 1, "encoding": 5}),
+    ],
+)
+def test_what_a_row_says_has_the_names_of_every_document(row: dict[str, object], meta: dict[str, object]) -> None:
+    found = row_document({**row, "text": "x"}, Place("a:1", "a", "text"), "line 1")
+    assert isinstance(found, Document)
+    assert dict(found.meta) == {**meta, "path": "a"}

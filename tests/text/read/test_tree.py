@@ -89,6 +89,12 @@ HOSTILE = {
 }
 
 
+def test_an_entity_stands_for_a_character_or_two() -> None:
+    assert text('<!DOCTYPE a [<!ENTITY x "eight_ch">]><a>&x;</a>') == "eight_ch"
+    with pytest.raises(Unreadable, match="no character"):
+        text('<!DOCTYPE a [<!ENTITY x "nine_char">]><a>&x;</a>')
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_nothing_grows_without_end(kind: str) -> None:

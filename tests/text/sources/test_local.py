@@ -4,7 +4,9 @@ import gzip
 import io
 import json
 import lzma
+import random
 import tarfile
+import zipfile
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -47,6 +49,14 @@ def tar(*members: tuple[str, bytes] | tarfile.TarInfo) -> bytes:
     return out.getvalue()
 
 
+def zipped(*members: tuple[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return out.getvalue()
+
+
 def special(name: str, kind: bytes) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type = kind
@@ -72,6 +82,11 @@ ROW = (
         ("a.jsonl.xz", lzma.compress(ROW), ["a.jsonl.xz:1"]),
         ("a.md.zst", zstandard.ZstdCompressor().compress(b"Packed."), ["a.md.zst"]),
         ("a.tar", tar(("in/x.txt", b"One."), ("y.jsonl", ROW)), ["a.tar:in/x.txt", "a.tar:y.jsonl:1"]),
+        ("a.zip", zipped(("in/x.txt", b"One."), ("y.jsonl", ROW)), ["a.zip:in/x.txt", "a.zip:y.jsonl:1"]),
+        ("a.zip.gz", gzip.compress(zipped(("x.txt", b"One.")), mtime=0), ["a.zip.gz:x.txt"]),
+        ("a.json", b"[" + ROW + b"," + ROW + b"]", ["a.json:1", "a.json:2"]),
+        ("a.csv", b"n,text\n1,One.\n", ["a.csv:1"]),
+        ("a.xml", b"<TEI><text><p>One.</p></text></TEI>", ["a.xml"]),
         ("a.tgz", gzip.compress(tar(("x.txt.gz", gzip.compress(b"One.", mtime=0))), mtime=0), ["a.tgz:x.txt.gz"]),
     ],
 )
@@ -281,6 +296,8 @@ def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_progress_reaches_the_size_of_the_files(tmp_path: Path) -> None:
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(bytes(range(32, 127)) * 5000))
     (tmp_path / "b.png").write_bytes(b"x" * 100_000)
+    (tmp_path / "c.zip").write_bytes(zipped(*((f"{number}.txt", b"x" * 90_000) for number in range(500))))
+    (tmp_path / "d.zip").write_bytes(zipped(("a.txt", random.Random(1).randbytes(300_000).hex().encode())))
     told: list[tuple[int, int | None]] = []
     meter = Meter(lambda done, total: told.append((done, total)))
     list(chain.from_iterable(local.units(CorpusSettings(path=str(tmp_path)), 0, meter)))

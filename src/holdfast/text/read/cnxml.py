@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.text.read.header import language_of, licence_of
+from holdfast.text.read.header import licence_of
+from holdfast.text.read.language import language_of
 from holdfast.text.read.place import Found, Place
 from holdfast.text.read.tree import Element, Entities, name_of
 from holdfast.text.read.walk import Dialect, line_of, names, text_of

@@ -12,8 +12,9 @@ from typing import IO, Any
 from urllib.parse import unquote
 
 from holdfast.text.read.encoding import decode
-from holdfast.text.read.header import LONGEST_LICENCE, language_of, licence_of
+from holdfast.text.read.header import LONGEST_LICENCE, licence_of
 from holdfast.text.read.html import declared_encoding, page_text
+from holdfast.text.read.language import language_of
 from holdfast.text.read.place import LARGEST_WHOLE_BYTES, Found, Place
 from holdfast.text.read.tree import Element, Entities, name_of, parse
 from holdfast.text.read.walk import line_of

@@ -22,7 +22,7 @@ _NEEDS = {".parquet": "pyarrow", ".pdf": "pypdf", **dict.fromkeys((".xml", ".tei
 TEXT_PER_BYTE = {".xml": 0.6, ".zip": 2.8, ".epub": 2.2, ".pdf": 0.1}  # about; the rest is mostly text
 
 _SHORT = {".tgz": (".tar", ".gz"), ".txz": (".tar", ".xz"), ".tzst": (".tar", ".zst"), ".tbz2": (".tar", ".bz2")}
-_MARKED = ((b"%PDF-", ".pdf"), (b"PK\3\4", ".zip"), (b"PAR1", ".parquet"))
+_MARKED = ((b"%PDF-", ".pdf"), (b"PK\3\4", ".zip"), (b"PAR1\x15", ".parquet"))  # the last: with its usual first byte
 _EPUB = b"mimetypeapplication/epub+zip"  # the first member, as the standard has it
 _HTML = (b"<!doctype html", b"<html")
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import re
 
+from holdfast.text.read.language import language_of
+
 HEAD_CHARACTERS = 6000  # the oldest heads have a letter to the reader before these lines
 _SAYS = re.compile(r"^(Title|Author|Language):[ \t]*(\S.*(?:\r?\n[ \t]+\S.*)*)", re.MULTILINE)
 _START = re.compile(r"^\*\*\* ?START", re.MULTILINE)
 _COPYRIGHTED = "COPYRIGHTED Project Gutenberg"
-_LANGUAGES = {
-    "english": "en", "french": "fr", "german": "de", "latin": "la", "italian": "it", "spanish": "es", "dutch": "nl",
-    "portuguese": "pt", "greek": "el", "welsh": "cy", "danish": "da", "swedish": "sv", "norwegian": "no",
-    "finnish": "fi", "polish": "pl", "hungarian": "hu", "czech": "cs", "russian": "ru", "chinese": "zh",
-}  # fmt: skip
 
 
 def facts(text: str) -> dict[str, str]:
@@ -29,6 +26,6 @@ def facts(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for match in _SAYS.finditer(head):
         found.setdefault(match[1].lower(), " ".join(match[2].split()))
-    language = _LANGUAGES.get(found.pop("language", "").lower(), "")
+    language = language_of(found.pop("language", ""))
     licence = "copyrighted" if _COPYRIGHTED in head else ""
     return {**found, **{name: said for name, said in (("language", language), ("licence", licence)) if said}}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from holdfast.text.read.language import language_of
 from holdfast.text.read.tree import Element, Entities, name_of
 from holdfast.text.read.walk import line_of
 
@@ -13,18 +14,6 @@ LONGEST_LICENCE = 200  # characters of a licence that is told in sentences
 _YEAR = re.compile(r"(?<!\d)(1\d{3}|20\d{2})(?!\d)")
 _COMMONS = re.compile(r"creativecommons\.org/(licenses|publicdomain)/([a-z-]+)/(\d\.\d)")
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-# ISO 639-2 to 639-1, of the languages that the archives of early print hold: https://www.loc.gov/standards/iso639-2
-_LANGUAGES = {
-    three: two
-    for two, *names in (
-        ("ar", "ara"), ("cs", "ces", "cze"), ("cy", "cym", "wel"), ("da", "dan"), ("de", "deu", "ger"),
-        ("el", "ell", "gre", "grc"), ("en", "eng"), ("es", "spa"), ("fr", "fra", "fre"), ("ga", "gle"), ("gd", "gla"),
-        ("he", "heb"), ("hu", "hun"), ("is", "isl", "ice"), ("it", "ita"), ("ja", "jpn"), ("la", "lat"),
-        ("nl", "nld", "dut"), ("no", "nor"), ("pl", "pol"), ("pt", "por"), ("ro", "ron", "rum"), ("ru", "rus"),
-        ("sv", "swe"), ("tr", "tur"), ("zh", "zho", "chi"),
-    )
-    for three in names
-}  # fmt: skip
 
 
 def facts(header: Element | None, root: Element, entities: Entities) -> dict[str, Any]:
@@ -60,12 +49,6 @@ def licence_of(text: str) -> str:
     if match[1] == "licenses":
         return f"CC-{match[2].upper()}-{match[3]}"
     return f"CC0-{match[3]}" if match[2] == "zero" else "public domain"
-
-
-def language_of(code: str) -> str:
-    """The ISO 639-1 code for one of any length: "eng" and "en-GB" are "en"; empty for what is not known."""
-    first = code.strip().lower().replace("_", "-").partition("-")[0]
-    return first if len(first) == 2 and first.isascii() and first.isalpha() else _LANGUAGES.get(first, "")
 
 
 def _inside(element: Element, name: str) -> Iterator[Element]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from holdfast.base.records import Document
 from holdfast.text.read.encoding import decode, is_wide, sound
+from holdfast.text.read.language import language_of
 from holdfast.text.read.place import Found, Place
 from holdfast.text.rejection import Rejected, Unreadable, preview
 
+_OTHER_NAMES = {"lang": "language", "license": "licence"}
+_YEAR = re.compile(r"(?<!\d)(?:1\d|20)\d\d(?!\d)")
 LONGEST_LINE_BYTES = 64 << 20
 LONGEST_FIELD_CHARACTERS = 500
-MOST_PARTS = 1_000_000  # objects and lists of one value: some hundred bytes of memory each, written in two characters
+MOST_PARTS = 3_000_000  # brackets and commas of one value: up to two hundred bytes of memory each; prose has far fewer
 HARMLESS_CHARACTERS = 1 << 20  # not counted: they have fewer
 
 
@@ -52,7 +56,21 @@ def row_document(row: Mapping[str, Any], place: Place, said: str) -> Document | 
     if not isinstance(text, str):
         what = "no" if place.field not in row else "no text in"
         return Rejected(place.id, f"{what} field {place.field!r}", said, preview(", ".join(map(str, row))))
-    return place.document(text, meta=plain_fields(row, place.field))
+    return place.document(text, meta=_said(plain_fields(row, place.field)))
+
+
+def _said(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with what many data sets say in other words under the names that every document uses."""
+    for other, name in _OTHER_NAMES.items():
+        if other in fields:
+            fields.setdefault(name, fields[other])
+    if isinstance(language := fields.get("language"), str) and (code := language_of(language)):
+        fields["language"] = code
+    if "year" in fields and type(fields["year"]) is not int:  # a year can be compared, a date is words
+        fields.setdefault("date", date := fields.pop("year"))
+        if found := _YEAR.search(str(date)):
+            fields["year"] = int(found[0])
+    return fields
 
 
 def plain_fields(row: Mapping[str, Any], leave_out: str) -> dict[str, Any]:
@@ -64,8 +82,8 @@ def plain_fields(row: Mapping[str, Any], leave_out: str) -> dict[str, Any]:
 
 def parsed(text: str) -> Any:
     """The value that JSON stands for. Raises Unreadable for what is no JSON, or would fill the memory."""
-    if len(text) > HARMLESS_CHARACTERS and text.count("{") + text.count("[") > MOST_PARTS:
-        raise Unreadable("too many parts", f"more than {MOST_PARTS:,} objects and lists")
+    if len(text) > HARMLESS_CHARACTERS and sum(map(text.count, "{[,")) > MOST_PARTS:
+        raise Unreadable("too many parts", f"more than {MOST_PARTS:,} brackets and commas")
     try:
         return json.loads(text, strict=False)
     except json.JSONDecodeError as error:

@@ -20,7 +20,7 @@ from typing import Any
 
 from holdfast.base.records import Document
 from holdfast.text.read.header import facts, interpretations
-from holdfast.text.read.place import Found, Place
+from holdfast.text.read.place import Found, Place, whole
 from holdfast.text.read.tree import Element, Entities, name_of, parse
 from holdfast.text.read.walk import Dialect, names, text_of
 from holdfast.text.rejection import Rejected, Unreadable
@@ -117,7 +117,8 @@ def _said(root: Element, entities: Entities, place: Place) -> dict[str, Any]:
     if own is not None or place.header is None:
         return facts(own, root, entities)
     try:
-        beside, its_entities, _ = parse(place.header.read_bytes(), place)
+        with open(place.header, "rb") as file:
+            beside, its_entities, _ = parse(whole(file), place)
         return facts(beside, root, its_entities)
     except (Unreadable, OSError):
         return facts(None, root, entities)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import IO
 
-from holdfast.text.read import cnxml, djvu, tei
+from holdfast.text.read import cnxml, djvu, html, tei
 from holdfast.text.read.place import Found, Place, whole
 from holdfast.text.read.tree import Element, Entities, name_of, parse
 from holdfast.text.rejection import Unreadable
@@ -19,8 +20,12 @@ _KINDS: dict[str, Callable[[Element, Entities, str, Place], Found]] = {
 
 def texts(stream: IO[bytes], place: Place) -> Found:
     """The documents of an XML file. Raises Unreadable for XML of another kind, and for what is no XML."""
-    root, entities, encoding = parse(whole(stream), place)
+    data = whole(stream)
+    root, entities, encoding = parse(data, place)
     kind = name_of(root)
+    if kind == "html":
+        yield from html.page(io.BytesIO(data), place)
+        return
     if kind in ("header", "teiheader"):
         raise Unreadable("a header, not a text", kind)
     if kind not in _KINDS or (kind == "document" and "cnxml" not in str(root.tag)):
