@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from holdfast.base.faults import ExitCode
 from holdfast.text.fetch.clock import Clock
 
 from ..text.fetch.webs import Web, breaks, file, says, serving
-from .conftest import Ended, holdfast, tree
+from .conftest import Ended, Small, holdfast, tree
 
 CHAT = '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "%s"}]}\n'
 RECIPE = """
@@ -163,6 +164,39 @@ def test_what_is_new_is_told_and_can_be_taken_in(here: Path) -> None:
     assert holdfast("fetch", "mine.yaml", "--refresh").code == 0
     ended = holdfast("verify", "mine.yaml", "--json")
     assert (ended.code, ended.json["notes"]) == (0, [])
+
+
+def test_a_link_that_leads_nowhere_is_a_file_that_is_missing(here: Path) -> None:
+    (here / "texts/three.txt").symlink_to(here / "nowhere")
+    assert any(
+        "texts/three.txt" in what or "three.txt" in what for what in problems(holdfast("verify", "mine.yaml", "--json"))
+    )
+    assert holdfast("fetch", "mine.yaml").code == ExitCode.FAILED
+    (here / "texts/three.txt").unlink()
+    assert holdfast("fetch", "mine.yaml").code == 0
+    (here / "texts/three.txt").symlink_to(here / "nowhere")
+    assert len(problems(holdfast("verify", "mine.yaml", "--json"))) == 1
+
+
+@pytest.mark.slow
+def test_weights_to_start_from(small: Small, here: Path, tmp_path: Path) -> None:
+    shutil.copytree(small.base, here / "runs/old")
+    words = ("mine.yaml", "pretrain.init_from=runs/old")
+    assert holdfast("fetch", *words, "--bundle", tmp_path / "all.tar").code == 0
+    assert holdfast("verify", *words, "--offline").code == 0
+    (weights,) = (here / "runs/old/pretrain/checkpoints").glob("step-00000012*/model*.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-5] ^= 1
+    weights.write_bytes(data)
+    (what,) = problems(holdfast("verify", *words, "--json"))
+    assert what.startswith("pretrain.init_from")
+    weights.unlink()
+    found = problems(holdfast("verify", *words, "--json"))
+    assert any("pretrain.init_from" in what for what in found)
+    shutil.rmtree(here / "runs")
+    assert len(problems(holdfast("verify", *words, "--json"))) == 1
+    assert holdfast("fetch", *words, "--from-bundle", tmp_path / "all.tar").code == 0
+    assert holdfast("verify", *words, "--offline").code == 0
 
 
 def test_verify_writes_nothing(here: Path, tmp_path: Path) -> None:
