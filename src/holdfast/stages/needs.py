@@ -192,16 +192,18 @@ def _weights(recipe: Recipe) -> Iterator[Need]:
     source = recipe.pretrain.init_from
     if source is None:
         return
-    from holdfast.stages.choice import located  # it brings torch, which nobody waits for where no weights are named
+    # They bring torch, which nobody waits for where no weights are named.
+    from holdfast.stages.choice import located
+    from holdfast.vault.manifest import FILE
 
     try:
         checkpoint = located(source, stage="pretrain")
     except Fault as fault:
         yield Need("weights", "pretrain.init_from", lacks=(Lack(f"pretrain.init_from: {fault.cause}", fault.remedy),))
         return
+    sizes = {FILE: None, **{name: record.bytes for name, record in checkpoint.manifest.files.items()}}
     files = tuple(
-        Expected(f"{checkpoint.path.name}/{name}", checkpoint.path / name, record.bytes)
-        for name, record in checkpoint.manifest.files.items()
+        Expected(f"{checkpoint.path.name}/{name}", checkpoint.path / name, size) for name, size in sizes.items()
     )
     yield Need("weights", "pretrain.init_from", files, remedy="copy that checkpoint again, or name another one")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from pathlib import Path
 
@@ -37,6 +38,24 @@ def test_who_waited_does_not_write_into_a_file_that_is_gone(
     assert sizes == [0]
     assert final.read_bytes() == b"second"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_part_that_went_away_before_it_was_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last holder dropped it between the opening and the lock."""
+    real, dropped = fcntl.flock, []
+
+    def late(handle: int, how: int) -> None:
+        if not dropped:
+            dropped.append(True)
+            (tmp_path / ".a.txt.part").unlink()
+        real(handle, how)
+
+    monkeypatch.setattr("fcntl.flock", late)
+    with held(tmp_path / "a.txt", Clock()) as part:
+        with part.writing() as file:
+            file.write(b"here")
+        part.finish()
+    assert (tmp_path / "a.txt").read_bytes() == b"here"
 
 
 def test_a_halt_ends_the_wait(tmp_path: Path) -> None:
