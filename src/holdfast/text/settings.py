@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from holdfast.base.settings import Count, Section, free
+from holdfast.base.settings import Count, Section, free, group
 from holdfast.text.clean import SAFE, StepName
 from holdfast.text.fetch.settings import FetchSettings
 
@@ -27,7 +27,7 @@ class CorpusSettings(Section):
     source_files: list[str] = free(
         [], description="YAML files with sources of your own, or with changes of those that come with holdfast."
     )
-    fetch: FetchSettings = free(FetchSettings(), description="How to behave towards the servers of the sources.")
+    fetch: FetchSettings = group(FetchSettings)
     generator: Literal["harbour"] | None = Field(
         default=None, description="Make the text instead of reading it; harbour: a small town by the sea."
     )
