@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.text.fetch import client
+from holdfast.stages import sources
 from holdfast.text.fetch.settings import FetchSettings
 
 from .conftest import holdfast
@@ -81,7 +81,7 @@ class _Texts(BaseHTTPRequestHandler):
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server with one text, which may be asked without a pause."""
-    monkeypatch.setattr(client, "FetchSettings", lambda: FetchSettings(delay_seconds=0, retries=0))
+    monkeypatch.setattr(sources, "FetchSettings", lambda retries: FetchSettings(delay_seconds=0, retries=0))
     with ThreadingHTTPServer(("127.0.0.1", 0), _Texts) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -107,3 +107,7 @@ sources:
     ]
     assert both.json[1]["dead"][0]["id"] == f"{site}/not.txt"
     assert holdfast("sources", "check", "god", "-f", path).code == 2
+    kept = tmp_path / "kept.yaml"
+    assert holdfast("sources", "check", "good", "-f", path, "--record", kept).code == 0
+    assert kept.read_text().startswith("about: What `holdfast sources check` saw on ")
+    assert holdfast("sources", "check", "good", "-f", path, "--record", kept).code == 2

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from holdfast.base.faults import ExitCode
+from holdfast.base.faults import ExitCode, RecipeFault
 from holdfast.cli.screen import AsJson, show_json, show_table
 
 app = typer.Typer(help="Where text can come from: the catalogue that comes with holdfast, and your own lists.")
@@ -33,7 +35,8 @@ def list_all(
 ) -> None:
     """The sources that a recipe can name in corpus.sources. Asks nobody on the network.
 
-    State: here; to fetch, by `holdfast fetch`; by hand, for what one gets oneself; off, and `sources show` says why.
+    State: here; to fetch, by `holdfast fetch`; by hand, for what one gets oneself; off, and `sources show` says why;
+    damaged, where the record of a fetch can not be read.
     """
     from holdfast.stages.sources import list_sources
 
@@ -65,19 +68,28 @@ def show(
 
 @app.command("check")
 def check(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="By default all that are enabled.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Or patterns such as ia-*; by default all.")
+    ] = None,
     files: Files = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="YAML", help="Write a list of what was there today.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask the archives, politely, whether what the catalogue names is still there. Exit code 1 when not."""
-    from holdfast.stages.sources import check_sources
+    from holdfast.stages.sources import check_sources, record_check
 
+    if record is not None and record.exists():
+        raise RecipeFault(f"{record} exists", "choose a new file: nothing is overwritten")
     found = check_sources(files or [], ids or [], quiet or as_json)
+    if record is not None:
+        record_check(files or [], found, record, date.today())
     if as_json:
         show_json(found)
     else:
-        show_table(("source", "ok", "seen", "gone"), [row for each in found for row in _rows(each)])
+        show_table(("source", "ok", "seen", "trouble"), [row for each in found for row in _rows(each)])
     if not all(each["ok"] for each in found):
         raise typer.Exit(ExitCode.FAILED)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
 from typing import Any
 
-from holdfast.base.faults import RecipeFault
+from holdfast.base.faults import DataFault, DiskFault, RecipeFault
+from holdfast.disk.files import write_text
 from holdfast.journal.sinks.bars import progress_bar
 from holdfast.text.fetch.client import Client
+from holdfast.text.fetch.settings import FetchSettings
 from holdfast.text.sources.catalogue.entry import parse_years
 from holdfast.text.sources.catalogue.registry import Source, load
 from holdfast.text.sources.collect.check import check
@@ -26,7 +30,9 @@ def list_sources(
         raise RecipeFault(f"--period {period}: {error}", "such as --period 1700-1800") from None
     found = sorted(registry.chosen(years, place, licence), key=lambda source: not source.entry.enabled)
     return [describe(source) for source in found], [
-        f"{source.origin} changes {source.id}: {', '.join(source.changes)}" for source in found if source.changes
+        f"{source.origin} changes {source.id}: {', '.join(source.changes)}"
+        for source in found
+        if set(source.changes) - {"probed"}
     ]
 
 
@@ -46,17 +52,39 @@ def describe(source: Source) -> dict[str, Any]:
 def _state(source: Source) -> str:
     if not source.entry.enabled:
         return "off"
-    if is_here(source):
-        return "here"
+    try:
+        if is_here(source):
+            return "here"
+    except DataFault:  # whoever fetches or reads it is told more
+        return "damaged"
     return "to fetch" if fetchable(source.entry) else "by hand"
 
 
+def record_check(files: Sequence[str], found: Sequence[Mapping[str, Any]], path: Path, today: date) -> int:
+    """Write a list that says of the shipped sources that are there when they were seen; returns how many.
+
+    Raises DiskFault when it can not be written.
+    """
+    registry = load(files)
+    mine = {source.id for source in registry.values() if source.changes or not source.shipped}
+    seen = [each["source"] for each in found if each["ok"] and each["source"] not in mine]
+    lines = [f"about: What `holdfast sources check` saw on {today}.", "sources:"]
+    try:
+        write_text(path, "\n".join([*lines, *(f"  {id}: {{probed: {today}}}" for id in seen)]) + "\n")
+    except OSError as error:
+        raise DiskFault(f"{path} can not be written: {error.strerror}", "name another file") from None
+    return len(seen)
+
+
 def check_sources(files: Sequence[str], ids: Sequence[str], quiet: bool) -> list[dict[str, Any]]:
-    """Probe the named sources, or all that are enabled. Raises RecipeFault for one that does not exist."""
+    """Probe the named sources, or all that are enabled. Raises RecipeFault for one that does not exist.
+
+    A host that does not answer is asked once more and no oftener: this is to find out, not to fetch.
+    """
     registry = load(files)
     chosen = registry.named(ids) if ids else [each for each in registry.values() if each.entry.enabled]
     found = []
-    with Client() as client, progress_bar("sources", unit="sources", quiet=quiet) as progress:
+    with Client(FetchSettings(retries=1)) as client, progress_bar("sources", unit="sources", quiet=quiet) as progress:
         progress(0, len(chosen))
         for number, source in enumerate(chosen, 1):
             finding = check(source, client)

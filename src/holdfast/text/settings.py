@@ -21,8 +21,8 @@ class CorpusSettings(Section):
     )
     sources: list[str] | None = Field(
         default=None,
-        description="Sources by their ids, see `holdfast sources list`; they have to be fetched before. They are read "
-        "behind what corpus.path names, if that is given too.",
+        description="Sources by their ids, see `holdfast sources list`, or by patterns such as ia-*. They are brought "
+        "by `holdfast fetch`, and read behind what corpus.path names, if that is given too.",
     )
     source_files: list[str] = free(
         [], description="YAML files with sources of your own, or with changes of those that come with holdfast."

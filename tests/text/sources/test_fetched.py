@@ -111,6 +111,13 @@ def test_what_the_archive_said_is_added_where_a_text_is_silent(mine: Path) -> No
     assert source_fingerprint(settings(mine, "rows")) != before
 
 
+def test_a_source_of_one_year_dates_its_texts(mine: Path, tmp_path: Path) -> None:
+    mine.write_text(mine.read_text().replace("1800-1810", "1805"))
+    (tmp_path / "letters" / "three.jsonl").write_text('{"text": "Dated.", "year": 1804}')
+    found = [each.meta["year"] for each in read(settings(mine, "letters"))]  # type: ignore[union-attr]
+    assert found == [1805, 1804, 1805]
+
+
 def test_only_what_was_fetched_for_this_is_read_and_all_of_it(mine: Path) -> None:
     folder = fetched.sources_folder() / "rows"
     (folder / "of-another-recipe.jsonl").write_text('{"body": "Not asked for."}')

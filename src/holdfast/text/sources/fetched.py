@@ -54,12 +54,15 @@ class Reading:
 
     def document(self, found: Document) -> Document:
         """A text with where it is from. What it says of itself stands before what the archive says of it; but its
-        licence is the archive's word, which is the catalogue's where the archive has none."""
+        licence is the archive's word, which is the catalogue's where the archive has none. Where nobody says its year,
+        and the source is of a single one, it is that."""
         id, path = self.source.id, str(found.meta.get("path", found.id))
         archives = self.items[path].meta if path in self.items else {}
+        period = self.source.entry.period
+        year = {"year": period.first} if period is not None and period.first == period.last else {}
         catalogues = _of(self.source)
         licence = archives.get("licence", catalogues["licence"])
-        meta = {**archives, **found.meta, **catalogues, "licence": licence, "path": f"{id}/{path}"}
+        meta = {**year, **archives, **found.meta, **catalogues, "licence": licence, "path": f"{id}/{path}"}
         return Document(f"{id}/{found.id}", found.text, meta)
 
     def fingerprint(self) -> str:
@@ -113,7 +116,7 @@ def folder(source: Source) -> Path:
 
 def asked(source: Source) -> str:
     """What decides which files a source has, as a short name: its lock is called by it."""
-    include = {"kind", "period", *fields_of(source.entry.kind)}
+    include = {"kind", "period", *fields_of(source.entry.kind)} - {"column"}
     return asked_fingerprint(source.entry.model_dump(mode="json", include=include))
 
 

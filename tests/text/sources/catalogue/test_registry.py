@@ -124,6 +124,17 @@ def test_names_that_do_not_exist_are_all_told(listed: Callable[[str], Registry])
     ]
 
 
+def test_a_pattern_stands_for_what_is_enabled() -> None:
+    shipped = load()
+    found = shipped.named(["ia-*", "ia-plague", "old-bailey"])
+    assert [source.id for source in found[:-1]] == [id for id in shipped if id.startswith("ia-")]
+    assert found[-1].id == "old-bailey"
+    assert "old-bailey" not in [source.id for source in shipped.named(["*"])]
+    usable(shipped.named(["*"]))
+    with pytest.raises(RecipeFault, match=r"there is no source zz\*"):
+        shipped.named(["zz*"])
+
+
 def test_what_is_off_is_refused_until_it_is_switched_on(listed: Callable[[str], Registry]) -> None:
     with pytest.raises(RecipeFault) as caught:
         usable(load().named(["old-bailey", "pepys-diary", "smoltalk"]))

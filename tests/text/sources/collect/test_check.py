@@ -28,7 +28,7 @@ def test_every_id_is_looked_at() -> None:
 def test_what_is_out_of_reach_is_not_alive() -> None:
     found = checked({book(1): None}, kind="gutenberg", mirror=MIRROR, ids=["1"])
     assert not found.ok
-    assert "no answer" in found.dead[0][1]
+    assert found.dead[0][1] == f"{book(1)}: no answer for 30 s"
 
 
 def test_of_a_list_a_few_are_looked_at() -> None:

@@ -29,12 +29,12 @@ def test_all_pages_of_the_list_are_of_one_revision(collect: Callable) -> None:
     answers = {
         FACTS: {"sha": "5ha", "gated": False},
         TREE: Answer(200, TREE, {"link": f'<{second}>; rel="next"'}, b'[{"type": "directory", "path": "data"}, 7]'),
-        second: [file("data/b.parquet", oid="f00d"), file("data/a.parquet"), file("README.md")],
+        second: [file("data/b.parquet", oid="f00d" * 16), file("data/a.parquet"), file("README.md")],
     }
     found, left = collect(answers, **FIELDS)
     assert [(each.url, each.sha256) for each in found] == [
         (f"{HUB}/datasets/a/b/resolve/5ha/data/a.parquet", None),
-        (f"{HUB}/datasets/a/b/resolve/5ha/data/b.parquet", "f00d"),
+        (f"{HUB}/datasets/a/b/resolve/5ha/data/b.parquet", "f00d" * 16),
     ]
     assert found[0].meta == {"revision": "5ha"}
     assert not left

@@ -88,7 +88,16 @@ def test_a_search_that_goes_round_in_circles_is_a_fault(collect: Callable) -> No
         collect(answers, **FIELDS)
 
 
-@pytest.mark.parametrize("answer", [{"error": "invalid query"}, {"items": "none"}, [], b"<html></html>", b"", b"\xff"])
+def test_half_a_character_is_no_reason_to_stop(collect: Callable) -> None:
+    answers = {page(): b'{"items": [{"identifier": "a\\ud800b"}]}', RECORD + "a%3Fb": record("a?b")}
+    found, left = collect(answers, **FIELDS)
+    assert [each.name for each in found] == ["a_b_djvu.txt"]
+    assert not left
+
+
+@pytest.mark.parametrize(
+    "answer", [b"[" * 100_000, {"error": "invalid query"}, {"items": "none"}, [], b"<html></html>", b"", b"\xff"]
+)
 def test_an_answer_that_is_no_page_of_a_search_is_a_fault(collect: Callable, answer: Any) -> None:
     with pytest.raises(DataFault):
         collect({page(): answer}, **FIELDS)

@@ -7,6 +7,8 @@ import pytest
 from holdfast.base.faults import DataFault
 from holdfast.text.sources.collect.tcp import TABLE
 
+from .conftest import Shelf
+
 ROWS = """\
 TCP,EEBO,VID,STC,Status,Author,Date,Title,Terms,Pages
 A00002,1,2,STC 1,Free,"Aylett, Robert",1625,The brides ornaments,"Sermons, English",134
@@ -35,6 +37,13 @@ def test_a_collection_a_period_and_words(collect: Callable) -> None:
     }
     found, _ = collect(answers, kind="tcp", series=["eebo", "ecco"], words=["london"])
     assert [each.id for each in found] == ["A00005", "B00001", "K000001.000"]
+
+
+def test_the_table_is_asked_for_once(collect: Callable) -> None:
+    shelf = Shelf({TABLE: ROWS.encode()})
+    for series in ("eebo", "ecco", "evans"):
+        assert collect(shelf, kind="tcp", series=[series])[0]
+    assert shelf.asked == [TABLE]
 
 
 def test_ids_need_no_table(collect: Callable) -> None:

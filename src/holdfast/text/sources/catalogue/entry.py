@@ -63,7 +63,7 @@ class Entry(Section):
     name: str = Field(min_length=1, description="What it is called, for people.")
     period: Period | None = Field(default=None, description="Years its texts are from, such as 1660-1669.")
     place: str | None = Field(default=None, description="Where its texts are from or about.")
-    language: str = Field(default="en", description="ISO 639-1 code.")
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}$", description="ISO 639-1 code, such as en.")
     format: Literal["text", "html", "tei", "ocr", "pdf", "epub", "jsonl", "parquet", "chats", "mixed"] = Field(
         default="text", description="What its files are; chats: conversations, which are no running text."
     )

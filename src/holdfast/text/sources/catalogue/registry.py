@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from holdfast.base.explain import RecipeProblems, build, nearest
@@ -27,12 +28,14 @@ class Source:
     """An entry under its id.
 
     origin: the file it is from. changes: what a user's file changed of a shipped entry, empty where nothing.
+    shipped: whether it came with the package.
     """
 
     id: str
     entry: Entry
     origin: str
     changes: tuple[str, ...] = ()
+    shipped: bool = False
 
 
 class Registry(Mapping[str, Source]):
@@ -51,11 +54,14 @@ class Registry(Mapping[str, Source]):
         return len(self._sources)
 
     def named(self, ids: Sequence[str]) -> list[Source]:
-        """The sources of these ids. Raises RecipeProblems that names all that do not exist."""
-        faults = [self._unknown(id) for id in ids if id not in self]
-        if faults:
+        """The sources of these ids; a pattern such as ia-* stands for all texts that it matches and that are enabled.
+
+        Raises RecipeProblems that names all that do not exist.
+        """
+        found = {word: self._matching(word) for word in ids}
+        if faults := [self._unknown(word) for word, matching in found.items() if not matching]:
             raise RecipeProblems(faults)
-        return [self[id] for id in dict.fromkeys(ids)]
+        return [self[id] for id in dict.fromkeys(id for matching in found.values() for id in matching)]
 
     def chosen(self, period: Years | None = None, place: str | None = None, licence: str | None = None) -> list[Source]:
         """The sources that a period meets, of a place, under a licence; words are looked for inside theirs."""
@@ -67,6 +73,12 @@ class Registry(Mapping[str, Source]):
             if _holds(entry.place, place) and _holds(entry.licence, licence):
                 found.append(source)
         return found
+
+    def _matching(self, word: str) -> list[str]:
+        if word in self:
+            return [word]
+        texts = (id for id, each in self.items() if each.entry.enabled and each.entry.format != "chats")
+        return [id for id in texts if fnmatchcase(id, word)]
 
     def _unknown(self, id: str) -> RecipeFault:
         near = nearest(id, list(self))
@@ -115,7 +127,8 @@ def load(files: Sequence[str] = ()) -> Registry:
         else:
             layer = (own or shipped[id])[1]
         try:
-            sources[id] = Source(id, build(Entry, layer, _CALLED), (own or shipped[id])[0], changed)
+            origin = (own or shipped[id])[0]
+            sources[id] = Source(id, build(Entry, layer, _CALLED), origin, changed, base is not None)
         except RecipeProblems as error:
             faults += [RecipeFault(f"source {id}: {fault.cause}", fault.remedy) for fault in error.faults]
     if faults:

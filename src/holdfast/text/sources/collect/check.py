@@ -42,7 +42,8 @@ def check(source: Source, client: Client) -> Finding:
             return _seen(source, {entry.url or "": entry.url or ""}, [], client)
         return _listed(source, client)
     except DataFault as fault:
-        return Finding(source.id, 0, ((source.id, fault.cause),))
+        first = fault.__cause__ if isinstance(fault.__cause__, DataFault) else fault
+        return Finding(source.id, 0, ((source.id, first.cause),))
 
 
 def _listed(source: Source, client: Client) -> Finding:

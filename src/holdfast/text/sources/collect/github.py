@@ -15,7 +15,7 @@ from holdfast.text.fetch.client import Client
 from holdfast.text.fetch.items import Item
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.registry import Source
-from holdfast.text.sources.collect.answers import data, safe_name
+from holdfast.text.sources.collect.answers import data, length, safe_name
 
 API = "https://api.github.com/repos/"
 RAW = "https://raw.githubusercontent.com/"
@@ -30,11 +30,11 @@ def listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
     if not isinstance(tree.get("tree"), list):
         raise DataFault(f"github.com lists no files for {entry.repo} at {commit}", "check repo and revision")
     for each in tree["tree"]:
-        path = each.get("path", "")
-        if each.get("type") == "blob" and any(fnmatchcase(path, pattern) for pattern in entry.files):
+        path = each.get("path") if isinstance(each, dict) and each.get("type") == "blob" else None
+        if isinstance(path, str) and any(fnmatchcase(path, pattern) for pattern in entry.files):
             url = f"{RAW}{entry.repo}/{commit}/{quote(path)}"
             said = {"revision": commit}
-            yield Item(source.id, path, url, safe_name(path), each.get("size"), None, entry.licence, said)
+            yield Item(source.id, path, url, safe_name(path), length(each.get("size")), None, entry.licence, said)
     if tree.get("truncated"):
         yield Rejected(entry.repo, "the repository is too large to be listed whole", "name fewer files")
 

@@ -16,7 +16,7 @@ from holdfast.text.fetch.manners import Unfetched
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.entry import Entry, Years
 from holdfast.text.sources.catalogue.registry import Source
-from holdfast.text.sources.collect.answers import CATALOGUE_BYTES, holds, table
+from holdfast.text.sources.collect.answers import catalogue, holds, table
 
 CATALOGUE = "https://www.gutenberg.org/cache/epub/feeds/pg_catalog.csv"
 MIRROR = "https://aleph.pglaf.org"
@@ -38,7 +38,7 @@ def listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
             yield Rejected(number, "not a number of Project Gutenberg")
     if not entry.words:
         return
-    for row in table(client.get(CATALOGUE, limit=CATALOGUE_BYTES), _COLUMNS):
+    for row in table(catalogue(client, CATALOGUE), _COLUMNS):
         number = row["Text#"]
         if number in known or row["Type"] != "Text" or entry.language not in row["Language"].split("; "):
             continue

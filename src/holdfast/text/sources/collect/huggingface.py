@@ -23,7 +23,7 @@ from holdfast.text.fetch.keys import hub
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.entry import Entry
 from holdfast.text.sources.catalogue.registry import Source
-from holdfast.text.sources.collect.answers import data, safe_name
+from holdfast.text.sources.collect.answers import data, length, safe_name, sha256
 
 CONVERTED = "refs/convert/parquet"
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
@@ -41,9 +41,9 @@ def listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
         if any(fnmatchcase(path, pattern) for pattern in patterns(entry)):
             found = True
             url = f"{hub()}/datasets/{entry.repo}/resolve/{revision}/{quote(path)}"
-            large = each.get("lfs") or {}
-            said = {"revision": revision}
-            yield Item(source.id, path, url, safe_name(path), each.get("size"), large.get("oid"), entry.licence, said)
+            large = each["lfs"] if isinstance(each.get("lfs"), dict) else {}
+            size, hashed = length(each.get("size")), sha256(large.get("oid"))
+            yield Item(source.id, path, url, safe_name(path), size, hashed, entry.licence, {"revision": revision})
     if not found:
         yield Rejected(str(entry.repo), "no file there matches", ", ".join(patterns(entry)))
 

@@ -17,7 +17,7 @@ from holdfast.text.fetch.items import Item
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.entry import Entry
 from holdfast.text.sources.catalogue.registry import Source
-from holdfast.text.sources.collect.answers import data, safe_name
+from holdfast.text.sources.collect.answers import data, length, safe_name
 
 SEARCH = "https://archive.org/services/search/v1/scrape"
 RECORD = "https://archive.org/metadata/"
@@ -81,13 +81,12 @@ def _item(source: Source, identifier: str, client: Client) -> Item | Rejected:
     if file is None:
         return Rejected(identifier, "it has no text")
     name = file["name"]
-    size = str(file.get("size", ""))
     return Item(
         source.id,
         identifier,
         f"{FILES}{quote(identifier, safe='')}/{quote(name)}",
         safe_name(f"{identifier}{'_djvu' if name.endswith('_djvu.txt') else ''}.txt"),
-        int(size) if size.isdigit() else None,
+        length(file.get("size")),
         None,
         _first(said.get("licenseurl")) or source.entry.licence,
         dict(_meta(said)),

@@ -14,7 +14,7 @@ from holdfast.text.fetch.client import Client
 from holdfast.text.fetch.items import Item
 from holdfast.text.rejection import Rejected
 from holdfast.text.sources.catalogue.registry import Source
-from holdfast.text.sources.collect.answers import CATALOGUE_BYTES, holds, table
+from holdfast.text.sources.collect.answers import catalogue, holds, table
 
 TABLE = "https://raw.githubusercontent.com/textcreationpartnership/Texts/master/TCP.csv"
 TEXT = "https://raw.githubusercontent.com/textcreationpartnership/{id}/master/{id}.xml"
@@ -35,7 +35,7 @@ def listed(source: Source, client: Client) -> Iterator[Item | Rejected]:
     if not entry.series:
         return
     letters = "".join(LETTERS[series] for series in entry.series)
-    for row in table(client.get(TABLE, limit=CATALOGUE_BYTES), _COLUMNS):
+    for row in table(catalogue(client, TABLE), _COLUMNS):
         id = row["TCP"].strip()
         if not _ID.fullmatch(id) or id[0] not in letters or id in entry.ids:
             continue
