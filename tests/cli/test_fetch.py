@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from holdfast.base.faults import ExitCode
 from holdfast.text.fetch.clock import Clock
+from holdfast.vault.store import Vault
 
 from ..text.fetch.webs import Web, breaks, file, says, serving
 from .conftest import Ended, holdfast, tree
@@ -163,6 +165,37 @@ def test_what_is_new_is_told_and_can_be_taken_in(here: Path) -> None:
     assert holdfast("fetch", "mine.yaml", "--refresh").code == 0
     ended = holdfast("verify", "mine.yaml", "--json")
     assert (ended.code, ended.json["notes"]) == (0, [])
+
+
+def test_a_link_that_leads_nowhere_is_a_file_that_is_missing(here: Path) -> None:
+    (here / "texts/three.txt").symlink_to(here / "nowhere")
+    assert any(
+        "texts/three.txt" in what or "three.txt" in what for what in problems(holdfast("verify", "mine.yaml", "--json"))
+    )
+    assert holdfast("fetch", "mine.yaml").code == ExitCode.FAILED
+    (here / "texts/three.txt").unlink()
+    assert holdfast("fetch", "mine.yaml").code == 0
+    (here / "texts/three.txt").symlink_to(here / "nowhere")
+    assert len(problems(holdfast("verify", "mine.yaml", "--json"))) == 1
+
+
+def test_weights_to_start_from(here: Path, tmp_path: Path, elsewhere: Callable[[], Path]) -> None:
+    state = {part: {"x": torch.arange(100.0)} for part in ("model", "optimizer")}
+    Vault(here / "runs/old/pretrain", 1).save(10, state, {"stage": "pretrain", "best": None}, [])
+    words = ("mine.yaml", "pretrain.init_from=runs/old")
+    assert holdfast("fetch", *words, "--bundle", tmp_path / "all.tar").code == 0
+    assert holdfast("verify", *words, "--offline").code == 0
+    for path in (here / "runs/old").rglob("*.safetensors"):
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        (what,) = problems(holdfast("verify", *words, "--json"))
+        assert what.startswith("pretrain.init_from: ")
+        path.write_bytes(data)
+    elsewhere()
+    assert any("pretrain.init_from" in what for what in problems(holdfast("verify", *words, "--json")))
+    ended = holdfast("fetch", *words, "--from-bundle", tmp_path / "all.tar")
+    assert ended.code == 0, ended
+    assert holdfast("verify", *words, "--offline").code == 0
 
 
 def test_verify_writes_nothing(here: Path, tmp_path: Path) -> None:

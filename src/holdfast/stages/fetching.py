@@ -54,7 +54,8 @@ class Brought:
 
     def trouble(self, need: str, what: str, remedy: str) -> None:
         """Take down one more."""
-        self.troubles.setdefault(need, []).append(Lack(f"{need}: {what}", remedy))
+        whole = what if what.startswith(need) else f"{need}: {what}"
+        self.troubles.setdefault(need, []).append(Lack(whole, remedy))
 
 
 def fetch(recipe: Recipe, bar: Bar, *, refresh: bool, again: bool, clock: Clock | None = None) -> Brought:
@@ -81,6 +82,7 @@ def _bring(sources: list[Source], client: Client, brought: Brought, bar: Bar, *,
             progress(number, len(sources))
             lock = _listed(source, client, brought, refresh)
             locks += [] if lock is None else [lock]
+        progress(len(sources), len(sources))
     wanted = [each.item for lock in locks for each in lock.files if again or not each.gone]
     with bar(f"fetching {len(wanted):,} file{'' if len(wanted) == 1 else 's'}", "B") as progress:
         brought.outcome = fetch_all(wanted, into, client, client.settings, progress, again)

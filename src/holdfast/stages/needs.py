@@ -192,18 +192,18 @@ def _weights(recipe: Recipe) -> Iterator[Need]:
     source = recipe.pretrain.init_from
     if source is None:
         return
-    from holdfast.stages.resuming.choice import (
-        located,  # it brings torch, which nobody waits for where no weights are named
-    )
+    # They bring torch, which nobody waits for where no weights are named.
+    from holdfast.stages.resuming.choice import located
+    from holdfast.vault.manifest import FILE
 
     try:
         checkpoint = located(source, stage="pretrain")
     except Fault as fault:
         yield Need("weights", "pretrain.init_from", lacks=(Lack(f"pretrain.init_from: {fault.cause}", fault.remedy),))
         return
+    sizes = {FILE: None, **{name: record.bytes for name, record in checkpoint.manifest.files.items()}}
     files = tuple(
-        Expected(f"{checkpoint.path.name}/{name}", checkpoint.path / name, record.bytes)
-        for name, record in checkpoint.manifest.files.items()
+        Expected(f"{checkpoint.path.name}/{name}", checkpoint.path / name, size) for name, size in sizes.items()
     )
     yield Need("weights", "pretrain.init_from", files, remedy="copy that checkpoint again, or name another one")
 
@@ -217,9 +217,15 @@ def _own(kind: Kind, name: str, words: Sequence[str], get: str = "", fresh: bool
     found: list[InputFile] = []
     for word in words:
         try:
-            found += find_inputs(word, name).files
+            inputs = find_inputs(word, name)
         except DataFault as fault:
             lacks.append(Lack(f"{name}: {fault.cause}", get or fault.remedy))
+            continue
+        found += inputs.files
+        odd = (each for each in inputs.rejected if each.reason.startswith("unreadable"))
+        lacks += [
+            Lack(f"{name}: {each.id}: {each.why}", "check its permissions, or where its link leads") for each in odd
+        ]
     try:
         recorded = None if fresh else read_record(name, words)
     except DataFault as fault:
@@ -228,7 +234,8 @@ def _own(kind: Kind, name: str, words: Sequence[str], get: str = "", fresh: bool
         files = tuple(Expected(file.name, file.path, file.bytes) for file in found)
         remedy = get or f"put it right, or take it out of {name}"
         return Need(kind, name, files, tuple(lacks), remedy, recorded=False, words=tuple(words))
-    return replace(_as_recorded(kind, name, recorded, found), words=tuple(words))
+    unreadable = tuple(lack for lack in lacks if "unreadable" in lack.what)
+    return replace(_as_recorded(kind, name, recorded, found), lacks=unreadable, words=tuple(words))
 
 
 def _as_recorded(kind: Kind, name: str, recorded: Sequence[Recorded], found: Sequence[InputFile]) -> Need:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 from collections.abc import Callable
 
@@ -235,6 +236,19 @@ def test_nobody_there(client: Client) -> None:
     failed = failing(client, "http://127.0.0.1:1/a")
     assert not failed.final
     assert "connection failed" in failed.why
+
+
+def test_no_way_to_a_host_is_not_waited_for(client: Client, clock: Timeless, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without a network: a hundred sources would be an hour of waiting."""
+
+    def unknown(*arguments: object, **more: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    failed = failing(client, "http://example.org/a")
+    assert (failed.final, failed.later) == (False, True)
+    assert "name resolution" in failed.why
+    assert not clock.slept
 
 
 def test_a_probe_asks_without_taking(web: Web, client: Client) -> None:

@@ -93,6 +93,15 @@ def test_an_item_with_a_new_address_is_tried(web: Web, tmp_path: Path, client: C
     assert fetch([moved], tmp_path, client).done
 
 
+def test_what_only_our_settings_forbade_is_tried_when_they_change(
+    web: Web, tmp_path: Path, client: Client, clock: Timeless
+) -> None:
+    web.on("/a", file(BODY))
+    with Client(FetchSettings(largest_file_bytes=1000), clock) as strict:
+        assert fetch([item(web, "a")], tmp_path, strict).failed[0].final
+    assert fetch([item(web, "a")], tmp_path, client).done
+
+
 def test_failures_of_others_stay_on_the_list(web: Web, tmp_path: Path, client: Client) -> None:
     fetch([item(web, "gone")], tmp_path, client)
     fetch([item(web, "lost")], tmp_path, client)

@@ -380,3 +380,14 @@ def test_two_at_once_fetch_it_once(
     assert [each.sha256 for each in found] == [sha(BODY)] * 3
     assert len(web.of("/a")) == 1
     assert left(path) == ["a.txt"]
+
+
+def test_where_files_can_not_be_locked_they_are_fetched_all_the_same(
+    web: Web, item: Item, path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    web.on("/a", file(BODY))
+    assert fetch(item, path, client).sha256 == sha(BODY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ MOST_REDIRECTS = 5
 FORGIVEN_BYTES = 1 << 20  # a try that brought so much more than all before it does not count as failed
 LEAST_BYTES_PER_SECOND = 256
 SCHEMES = ("http", "https")
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 
 T = TypeVar("T")
 
@@ -177,7 +180,7 @@ class Client:
         except (library.UnsupportedProtocol, library.InvalidURL) as error:
             raise Unfetched(url, f"not a web address: {error}", final=True) from None
         except library.TransportError as error:
-            raise Unfetched(url, _in_words(error), final=False) from None
+            raise Unfetched(url, _in_words(error), final=False, later=_out_of_reach(error)) from None
         except library.DecodingError as error:
             raise Unfetched(url, f"damaged on its way: {error}", final=False) from None
 
@@ -280,6 +283,15 @@ def _number(text: str | None) -> int | None:
 def _in_words(error: Exception) -> str:
     said = " ".join(str(error).split())
     return f"the connection failed: {said}" if said else f"the connection failed ({type(error).__name__})"
+
+
+def _out_of_reach(error: BaseException | None) -> bool:
+    """Whether this machine knows no way to that host: no network, or no such name. The next second changes nothing."""
+    while error is not None:
+        if isinstance(error, socket.gaierror) or getattr(error, "errno", None) in _NO_WAY:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _httpx() -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from holdfast.disk import fileops
 from holdfast.disk.files import write_text
 from holdfast.text.fetch.items import Item
+from holdfast.text.fetch.part import NO_LOCKS
 
 LIST = "failures.jsonl"
 
@@ -89,7 +90,11 @@ def _alone(folder: Path) -> Iterator[None]:
     """No other process is inside such a block for the same folder."""
     handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
         yield
     finally:
         os.close(handle)

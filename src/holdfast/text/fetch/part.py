@@ -5,6 +5,7 @@ Several processes may want the same file. The first one holds it, the others wai
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import os
@@ -18,6 +19,7 @@ from holdfast.text.fetch.clock import Clock
 from holdfast.text.fetch.ranges import Begun
 
 BUFFER_BYTES = 1 << 20
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # some network file systems: then nobody is kept out
 WAIT_SECONDS = 1.0  # between two looks whether another process is done
 
 
@@ -112,6 +114,9 @@ def held(final: Path, clock: Clock) -> Iterator[Part]:
             except BlockingIOError:
                 clock.sleep(WAIT_SECONDS)
                 continue
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
             if not _is_at(raw, path):  # it was finished, or dropped, between opening and holding
                 continue
             yield Part(final, raw)
