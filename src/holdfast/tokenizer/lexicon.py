@@ -65,7 +65,8 @@ class Lexicon:
         return np.split(found, stop[words.edges])[1:-1]
 
     def _learn(self, slots: Places) -> None:
-        """Encode the words in these slots."""
+        """Encode the words in these slots, those of one length together, which suits a matrix."""
+        slots = slots[np.argsort(self._table.lengths(slots), kind="stable")]
         ids, count = self._merger.encode(self._table.spelled(slots))
         while self._used + len(ids) > len(self._ids):
             self._ids = np.concatenate((self._ids, np.zeros_like(self._ids)))

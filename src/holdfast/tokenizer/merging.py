@@ -69,9 +69,10 @@ class Merger:
         keep[row, at + 1] = False
         ids = ids[keep].reshape(rows, columns - 1)
         ranks = ranks[keep[:, 1:]].reshape(rows, columns - 2)
-        for pair, real in ((at - 1, at > 0), (at, at < columns - 2)):
-            row, pair = np.flatnonzero(real), pair[real]
-            ranks[row, pair] = self._rank(ids[row, pair], ids[row, pair + 1])
+        before, behind = np.flatnonzero(at > 0), np.flatnonzero(at < columns - 2)  # which have a neighbour there
+        row = np.concatenate((before, behind))
+        pair = np.concatenate((at[before] - 1, at[behind]))
+        ranks[row, pair] = self._rank(ids[row, pair], ids[row, pair + 1])
         return ids, ranks
 
     def _keys(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:

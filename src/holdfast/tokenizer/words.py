@@ -111,7 +111,7 @@ class _Runs:
         """Cuts of shape (codes,): before the runs that are `opened`, before the last code of those that have it
         `last_apart`, and around every EDGE."""
         cuts = self.classes == _EDGE
-        cuts[self.first[opened | (self.before == _EDGE)]] = True
+        cuts[self.first] = opened | (self.before == _EDGE) | (self.kind == _EDGE)
         cuts[self.stop[last_apart] - 1] = True
         return cuts
 

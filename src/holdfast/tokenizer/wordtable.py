@@ -106,9 +106,12 @@ class WordTable:
             slots[lost] = (slots[lost] + 1) % self.size
         return slots
 
+    def lengths(self, slots: Places) -> Places:
+        """How many characters the words in these slots have."""
+        return (self._high[slots] >> _LENGTH_BITS).astype(np.int64)
+
     def spelled(self, slots: Places) -> list[bytes]:
         """The UTF-8 of the words in these slots."""
-        keys = np.stack([self._low[slots], self._high[slots]], axis=1)
-        lengths = (keys[:, 1] >> _LENGTH_BITS).tolist()
-        codes = keys.astype("<u8").tobytes()
+        codes = np.stack([self._low[slots], self._high[slots]], axis=1).astype("<u8").tobytes()
+        lengths = self.lengths(slots).tolist()
         return [codes[16 * n : 16 * n + length].decode(CHARSET).encode() for n, length in enumerate(lengths)]
