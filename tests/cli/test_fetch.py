@@ -216,6 +216,7 @@ def test_a_stage_that_is_off_needs_nothing(here: Path) -> None:
     assert holdfast("verify", "mine.yaml", "sft.enabled=false").code == 0
 
 
+@pytest.mark.slow
 def test_a_source_is_fetched_and_checked(here: Path, web: Web, tmp_path: Path) -> None:
     assert any(
         "source old-books was not fetched" in what for what in problems(holdfast("verify", "books.yaml", "--json"))
@@ -238,6 +239,7 @@ def test_a_source_is_fetched_and_checked(here: Path, web: Web, tmp_path: Path) -
     assert {each.path for each in web.asked} == {"/robots.txt", "/a.txt", "/b.txt"}
 
 
+@pytest.mark.slow
 def test_what_fails_is_told_with_what_to_do(here: Path, web: Web) -> None:
     web.on("/a.txt", says(503))
     web.on("/b.txt", says(404))
@@ -273,6 +275,7 @@ def test_another_question_is_another_lock(here: Path, web: Web) -> None:
     assert any("was not fetched" in what for what in problems(holdfast("verify", "books.yaml", "--json")))
 
 
+@pytest.mark.slow
 def test_a_line_that_breaks_is_gone_on_with(
     here: Path, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +289,7 @@ def test_a_line_that_breaks_is_gone_on_with(
     assert not list(tmp_path.rglob("*.part*"))
 
 
+@pytest.mark.slow
 def test_a_bundle_makes_another_machine_ready(
     here: Path, web: Web, tmp_path: Path, elsewhere: Callable[[], Path]
 ) -> None:
