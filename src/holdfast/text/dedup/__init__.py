@@ -1,6 +1,6 @@
 """Text that is there twice: found by hashes of words, and taken out once, with the reason on record.
 
-shingles    words and runs of words as 64-bit hashes
+shingles    words and runs of words as 64-bit hashes; known: a set of them to look others up in
 exact       texts equal but for white space and capitals
 sketch      128 numbers of a text that tell how alike two texts are
 near        which texts are so alike that one is enough, and which are editions of one work
