@@ -33,8 +33,9 @@ def test_raw_books_become_clean_ones(shared: Path, tmp_path: Path) -> None:
         assert "project gutenberg" not in document.text.lower(), document.id
         assert not set("\r\0\f\ufeff") & set(document.text), document.id
         assert clean(document.text) == document.text
-        everything = clean(document.text, tuple(STEPS))
-        assert clean(everything, tuple(STEPS)) == everything
+    shortest = min((document.text for document in documents.values()), key=len)
+    everything = clean(shortest, tuple(STEPS))
+    assert clean(everything, tuple(STEPS)) == everything
 
 
 def test_of_one_book_in_four_forms_one_is_kept(shared: Path, tmp_path: Path) -> None:
