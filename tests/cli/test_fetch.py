@@ -335,7 +335,9 @@ def test_what_can_not_be_carried_is_told(here: Path, tmp_path: Path) -> None:
 def test_nothing_connects_while_verifying(here: Path, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even where a reader would like to."""
     assert holdfast("fetch", "books.yaml").code == 0
-    monkeypatch.setattr("holdfast.stages.verifying.misses", lambda file: socket.create_connection(("192.0.2.1", 80)))
+    monkeypatch.setattr(
+        "holdfast.stages.supplies.verifying.misses", lambda file: socket.create_connection(("192.0.2.1", 80))
+    )
     ended = holdfast("verify", "books.yaml", "--offline")
     assert ended.code == ExitCode.FAILED
     assert "192.0.2.1" in ended.err

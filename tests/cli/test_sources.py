@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.stages import sources
+from holdfast.stages.supplies import sources
 from holdfast.text.fetch.settings import FetchSettings
 
 from .conftest import holdfast

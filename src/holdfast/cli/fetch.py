@@ -15,10 +15,10 @@ from holdfast.cli.runs import Overrides
 from holdfast.cli.screen import AsJson, show_json, show_table, size
 
 if TYPE_CHECKING:
-    from holdfast.stages.fetching import Brought
-    from holdfast.stages.needs import Lack
     from holdfast.stages.recipe import Recipe
-    from holdfast.stages.verifying import Verification
+    from holdfast.stages.supplies.fetching import Brought
+    from holdfast.stages.supplies.needs import Lack
+    from holdfast.stages.supplies.verifying import Verification
 
 
 def fetch(
@@ -51,10 +51,10 @@ def fetch(
 
     Exit code 0: everything is here, 1: something is missing, 75: interrupted, run it again.
     """
-    from holdfast.stages.fetching import Brought
-    from holdfast.stages.fetching import fetch as bring
     from holdfast.stages.recipe import resolve
-    from holdfast.stages.verifying import verify
+    from holdfast.stages.supplies.fetching import Brought
+    from holdfast.stages.supplies.fetching import fetch as bring
+    from holdfast.stages.supplies.verifying import verify
 
     recipe = resolve(source, overrides or []).recipe
     bar = _bars(quiet or as_json)
@@ -87,7 +87,7 @@ def _bars(quiet: bool) -> Any:
 
 
 def _unpack(recipe: Recipe, path: Path, bar: Any, quiet: bool) -> None:
-    from holdfast.stages.bundle import unpack
+    from holdfast.stages.supplies.bundle import unpack
 
     try:
         with bar(f"unpacking {path.name}", "B") as progress:
@@ -101,7 +101,7 @@ def _unpack(recipe: Recipe, path: Path, bar: Any, quiet: bool) -> None:
 
 
 def _pack(recipe: Recipe, path: Path, bar: Any, quiet: bool) -> None:
-    from holdfast.stages.bundle import pack
+    from holdfast.stages.supplies.bundle import pack
 
     try:
         with bar(f"packing {path.name}", "B") as progress:

@@ -38,7 +38,7 @@ def list_all(
     State: here; to fetch, by `holdfast fetch`; by hand, for what one gets oneself; off, and `sources show` says why;
     damaged, where the record of a fetch can not be read.
     """
-    from holdfast.stages.sources import list_sources
+    from holdfast.stages.supplies.sources import list_sources
 
     found, notices = list_sources(files or [], period, place, licence)
     if as_json:
@@ -56,7 +56,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """One source: its terms, how its files are found, and where they are kept."""
-    from holdfast.stages.sources import show_source
+    from holdfast.stages.supplies.sources import show_source
 
     found = show_source(files or [], id)
     if as_json:
@@ -79,7 +79,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Ask the archives, politely, whether what the catalogue names is still there. Exit code 1 when not."""
-    from holdfast.stages.sources import check_sources, record_check
+    from holdfast.stages.supplies.sources import check_sources, record_check
 
     if record is not None and record.exists():
         raise RecipeFault(f"{record} exists", "choose a new file: nothing is overwritten")

@@ -14,7 +14,7 @@ from holdfast.cli.runs import Overrides
 from holdfast.cli.screen import AsJson, show_json, show_table, size
 
 if TYPE_CHECKING:
-    from holdfast.stages.verifying import Checked, Verification
+    from holdfast.stages.supplies.verifying import Checked, Verification
 
 
 def verify(
@@ -38,9 +38,9 @@ def verify(
     Exit code 0: everything is here, 3: something is not.
     """
     from holdfast.journal.sinks.bars import progress_bar
-    from holdfast.stages.offline import no_network
     from holdfast.stages.recipe import resolve
-    from holdfast.stages.verifying import verify as check
+    from holdfast.stages.supplies.offline import no_network
+    from holdfast.stages.supplies.verifying import verify as check
 
     started = time.monotonic()
     recipe = resolve(source, overrides or []).recipe

@@ -33,6 +33,7 @@ from holdfast.stages.resuming.changes import other_model, words
 from holdfast.stages.resuming.choice import located
 from holdfast.stages.run import IDENTITY, refuse_foreign
 from holdfast.stages.stage import TRAINED, read_record
+from holdfast.stages.supplies.needs import lacking
 from holdfast.text.corpus import read_conversations
 from holdfast.text.locate import InputFile, find_inputs
 from holdfast.text.read.formats import library_for
@@ -106,6 +107,7 @@ def examine(recipe: Recipe, run_dir: Path, stages: Sequence[str]) -> Case:
     case = Case(recipe, run_dir, stages)
     for check in (
         _corpus,
+        _supplies,
         _chats,
         _vocabulary,
         _libraries,
@@ -141,6 +143,13 @@ def _corpus(case: Case) -> Iterator[Problem]:
         case.text_bytes = content_bytes(files)
     else:
         case.text_bytes = forecast.text_made(settings)
+
+
+def _supplies(case: Case) -> Iterator[Problem]:
+    """What else has to be on this machine, by name and size."""
+    looked_at = ("corpus.path", "sft.path", "pretrain.init_from", *(case.recipe.corpus.sources or ()))
+    for lack in case.attempt(lambda: list(lacking(case.recipe, besides=looked_at))) or []:
+        yield Problem(lack.what, lack.remedy)
 
 
 def _files(case: Case, paths: str | list[str], setting: str) -> Iterator[InputFile]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.base.faults import DataFault, Fault
-from holdfast.stages.needs import Expected, Lack, Need, misses, needs
 from holdfast.stages.recipe import Recipe
+from holdfast.stages.supplies.needs import Expected, Lack, Need, misses, needs
 from holdfast.text.look import Look, look
 from holdfast.text.rejection import Unreadable
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from holdfast.base.faults import DataFault, Fault, RecipeFault
 from holdfast.base.settings import flat
 from holdfast.stages.recipe import Recipe
-from holdfast.stages.records import Recorded, read_record
+from holdfast.stages.supplies.records import Recorded, read_record
 from holdfast.text.fetch.items import place
 from holdfast.text.fetch.lock import Locked
 from holdfast.text.fetch.place import sources_folder

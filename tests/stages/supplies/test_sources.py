@@ -10,7 +10,7 @@ import pytest
 from holdfast.base.faults import RecipeFault
 from holdfast.stages.planning.checks import examine
 from holdfast.stages.recipe import resolve
-from holdfast.stages.sources import list_sources, record_check, show_source
+from holdfast.stages.supplies.sources import list_sources, record_check, show_source
 from holdfast.text.fetch.lock import lock_path
 from holdfast.text.fetch.place import sources_folder
 from holdfast.text.sources.catalogue.registry import load

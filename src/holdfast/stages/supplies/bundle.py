@@ -19,9 +19,9 @@ from typing import IO, Any
 from holdfast.base.faults import DataFault
 from holdfast.disk.files import LARGEST_JSON, atomic_writer, parse_json
 from holdfast.disk.places import cache_folder
-from holdfast.stages.needs import Need, chosen_sources, named_places, needs
 from holdfast.stages.recipe import Recipe
-from holdfast.stages.records import Recorded, read_record, write_record
+from holdfast.stages.supplies.needs import Need, chosen_sources, named_places, needs
+from holdfast.stages.supplies.records import Recorded, read_record, write_record
 from holdfast.text.fetch.items import BadName, check_name
 from holdfast.text.fetch.lock import lock_path
 from holdfast.text.fetch.place import SOURCES, sources_folder

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.stages.offline import NetworkUsed, no_network
+from holdfast.stages.supplies.offline import NetworkUsed, no_network
 from holdfast.text.fetch.client import Client
 from holdfast.text.fetch.settings import FetchSettings
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from holdfast.base.faults import DataFault
-from holdfast.stages.bundle import MANIFEST, unpack
 from holdfast.stages.recipe import Recipe, resolve
+from holdfast.stages.supplies.bundle import MANIFEST, unpack
 
 TEXT = b"it was a dark night\n"
 

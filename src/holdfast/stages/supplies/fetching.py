@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from holdfast.base.faults import DataFault
-from holdfast.stages.needs import Lack, Need, chosen_sources, needs
 from holdfast.stages.recipe import Recipe
-from holdfast.stages.records import Recorded, record_path, write_record
-from holdfast.stages.verifying import Verification
+from holdfast.stages.supplies.needs import Lack, Need, chosen_sources, needs
+from holdfast.stages.supplies.records import Recorded, record_path, write_record
+from holdfast.stages.supplies.verifying import Verification
 from holdfast.text.fetch.client import Client
 from holdfast.text.fetch.clock import Clock
 from holdfast.text.fetch.download import Outcome, disk_fault, fetch_all

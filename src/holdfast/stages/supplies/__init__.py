@@ -1,0 +1,1 @@
+"""What a run needs from elsewhere: listed, fetched, packed for another machine, and proved to be there."""
