@@ -15,7 +15,7 @@ from holdfast.base.faults import DataFault, DiskFault, Fault, Stopped
 from holdfast.disk.fileops import watched
 from holdfast.disk.files import chunk_hashes
 from holdfast.text import crew, gather, harbour, leakage, meter
-from holdfast.text.build import CorpusSummary, build_corpus
+from holdfast.text.build import CorpusSummary, build_corpus, is_free
 from holdfast.text.corpus import read_split
 from holdfast.text.dedup.leaks import sampled
 from holdfast.text.manifest import read_manifest
@@ -397,3 +397,22 @@ def goes_on(settings: CorpusSettings, out: Path) -> int:
     with watched(watcher):
         build_corpus(settings, 1, out, lambda done, total: None)
     return len(finished - watcher.created)
+
+
+def test_a_folder_is_free_unless_something_would_be_taken_away(tmp_path: Path, corpus_folder: Path) -> None:
+    settings, out = CorpusSettings(path=str(corpus_folder)), tmp_path / "out"
+    assert is_free(out, settings, 1)
+    out.mkdir()
+    assert is_free(out, settings, 1)
+    for left in (".gathered-00000.jsonl", "train-00000.jsonl", ".train-00000.jsonl.77.part", "rejected.jsonl"):
+        (out / left).write_text("half", "utf-8")
+    assert is_free(out, settings, 1), "a killed build's"
+    build_corpus(settings, 1, out, lambda done, total: None)
+    assert is_free(out, settings, 1), "it is there already"
+    assert not is_free(out, settings, 2)
+    assert not is_free(out, CorpusSettings(path=str(corpus_folder), max_documents=9), 1)
+    (out / "manifest.json").unlink()
+    assert is_free(out, settings, 2)
+    (out / "notes.txt").write_text("mine", "utf-8")
+    assert not is_free(out, settings, 1)
+    assert not is_free(corpus_folder / "letter-00.txt", settings, 1)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.base.faults import RecipeFault
 from holdfast.cli.corpus_stats import stats
 from holdfast.cli.screen import AsJson, harmless, show_json
 
@@ -33,12 +32,15 @@ def build(
         list[str],
         typer.Argument(metavar="[RECIPE] SETTING=VALUE", help="Settings of the corpus, such as corpus.path=texts."),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the documents.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder for the documents: a new one, or one that a build left unfinished."
+        ),
+    ],
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Errors only.")] = False,
 ) -> None:
     """Read, clean, deduplicate and split texts into train and val documents, as a run would."""
-    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
-        raise RecipeFault(f"{out} exists and is not an empty folder", "choose a new folder: nothing is overwritten")
     recipe, overrides = ("smoke", words) if "=" in words[0] else (words[0], words[1:])
     from holdfast.stages.recipe import resolve
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from holdfast.disk.files import fingerprint
@@ -13,13 +14,17 @@ from holdfast.stages.stage import Stage
 from holdfast.text.corpus import read_split
 from holdfast.text.manifest import read_manifest
 from holdfast.tokenizer import store
+from holdfast.tokenizer.adopt import adopt
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.tokenizer.train import train
 
 
 def settings(recipe: Recipe) -> Mapping[str, Any]:
-    """The tokenizer section."""
-    return identity(recipe.tokenizer)
+    """The tokenizer section, and what the tokenizer to load is right now."""
+    section = recipe.tokenizer
+    if section.load is None:
+        return identity(section)
+    return identity(section) | {"loaded": adopt(Path(section.load), tuple(section.domain_tokens)).fingerprint}
 
 
 def work(run: Run) -> Mapping[str, Any]:

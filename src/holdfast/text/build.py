@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +71,18 @@ class CorpusSummary:
             **{split: dict(self.manifest["splits"][split]) for split in SPLITS},
             "rejected": dict(self.manifest["rejected"]),
         }
+
+
+def is_free(out: Path, settings: CorpusSettings, seed: int) -> bool:
+    """Whether a build into `out` takes nothing away: nothing is there, or what a killed build left, or what a build of
+    the same has finished. Raises DataFault when the texts can not be read at all."""
+    if not out.is_dir():
+        return not os.path.lexists(out)
+    left = [path.name for path in fileops.entries(out)]
+    if MANIFEST in left:
+        return finished(out, origin(settings, seed)) is not None
+    ours = re.compile(rf"{_OURS}|{re.escape(REJECTED)}|{re.escape(CARD)}")
+    return all(ours.fullmatch(name) or parts.is_half_written(name) for name in left)
 
 
 def build_corpus(settings: CorpusSettings, seed: int, out: Path, progress: Progress) -> CorpusSummary:

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tokenizers import ByteLevelBPETokenizer
 
 from holdfast.base.faults import ExitCode
+from holdfast.stages import tokenizer
 from holdfast.stages.pipeline import STAGES
 from holdfast.stages.planning.checks import Unready, examine, require_ready
 from holdfast.stages.recipe import resolve
@@ -213,3 +215,18 @@ def test_ten_faults_are_ten_problems_at_once(tmp_path: Path) -> None:
     assert all(problem["remedy"] for problem in found["problems"])
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["letter.txt"], "nothing is written"
     print(f"{len(told)} problems in {seconds:.1f} s")
+
+
+def test_a_tokenizer_to_load(tmp_path: Path, texts: str) -> None:
+    words = (f"tokenizer.load={tmp_path / 'made'}", "tokenizer.kind=bpe", "tokenizer.vocab_size=999999")
+    (what,) = problems(tmp_path / "run", texts, *words)
+    assert "made" in what
+    made = ByteLevelBPETokenizer()
+    made.train_from_iterator(["the heron and the gannet"] * 9, vocab_size=260, show_progress=False)
+    (tmp_path / "made").mkdir()
+    made.save_model(str(tmp_path / "made"))
+    assert problems(tmp_path / "run", texts, *words) == []
+    before = tokenizer.settings(resolve("smoke", [texts, *words]).recipe)
+    made.train_from_iterator(["a curlew"] * 9, vocab_size=259, show_progress=False)
+    made.save_model(str(tmp_path / "made"))
+    assert tokenizer.settings(resolve("smoke", [texts, *words]).recipe) != before, "its content counts, not its place"

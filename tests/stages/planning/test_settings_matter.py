@@ -96,7 +96,7 @@ BESIDE = {
 SAY_NOTHING = {
     "tokenizer.pattern",
     "tokenizer.train_bytes",
-    "tokenizer.load",
+    "tokenizer.load",  # a check of its own, in test_checks
     "tokenizer.domain_tokens",
     "tokens.shard_tokens",
     "tokens.cache",  # what is there already is told by the run itself

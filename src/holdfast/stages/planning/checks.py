@@ -147,7 +147,7 @@ def _corpus(case: Case) -> Iterator[Problem]:
 
 def _supplies(case: Case) -> Iterator[Problem]:
     """What else has to be on this machine, by name and size."""
-    looked_at = ("corpus.path", "sft.path", "pretrain.init_from", *(case.recipe.corpus.sources or ()))
+    looked_at = ("corpus.path", "sft.path", "tokenizer.load", "pretrain.init_from", *(case.recipe.corpus.sources or ()))
     for lack in case.attempt(lambda: list(lacking(case.recipe, besides=looked_at))) or []:
         yield Problem(lack.what, lack.remedy)
 
@@ -204,7 +204,7 @@ def _vocabulary(case: Case) -> Iterator[Problem]:
     """Every merge shortens the text by two tokens or more, so a short text allows few of them."""
     settings = case.recipe.tokenizer
     most = SMALLEST_VOCABULARY + min(case.text_bytes, settings.train_bytes) // 2
-    if settings.kind == "bpe" and case.text_bytes and settings.vocab_size > most:
+    if settings.kind == "bpe" and settings.load is None and case.text_bytes and settings.vocab_size > most:
         what = f"tokenizer.vocab_size is {settings.vocab_size:,}, and {case.text_bytes:,} bytes of text allow"
         yield Problem(f"{what} {most:,} at the very most", "set it lower, or tokenizer.kind=byte, or give more text")
 
@@ -217,8 +217,11 @@ def _libraries(case: Case) -> Iterator[Problem]:
 
 def _model(case: Case) -> Iterator[Problem]:
     made = case.run_dir / TOKENIZER / MANIFEST_FILE
-    size = int(read_json(made)["vocab_size"]) if made.exists() else forecast.vocabulary(case.recipe.tokenizer)
-    case.config = case.attempt(lambda: assemble.model_config(case.recipe.model, size))
+
+    def size() -> int:
+        return int(read_json(made)["vocab_size"]) if made.exists() else forecast.vocabulary(case.recipe.tokenizer)
+
+    case.config = case.attempt(lambda: assemble.model_config(case.recipe.model, size()))
     yield from ()
 
 

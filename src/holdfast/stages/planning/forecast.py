@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -21,6 +22,7 @@ from holdfast.stages.chats import FEWEST_HELD_OUT, HELD_OUT_SHARE
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.settings import SftSettings
 from holdfast.text.settings import CorpusSettings
+from holdfast.tokenizer.adopt import adopt
 from holdfast.tokenizer.settings import TokenizerSettings
 from holdfast.tokenizer.special import SMALLEST_VOCABULARY, round_up
 from holdfast.train.settings import CheckpointSettings, TrainSettings
@@ -157,7 +159,12 @@ def chats_made(settings: SftSettings) -> int:
 
 
 def vocabulary(settings: TokenizerSettings) -> int:
-    """How many ids there will be; with one per character about, as only the text can say which it has beyond ASCII."""
+    """How many ids there will be; with one per character about, as only the text can say which it has beyond ASCII.
+
+    Raises DataFault for a tokenizer to load that can not be taken over.
+    """
+    if settings.load is not None:
+        return adopt(Path(settings.load), tuple(settings.domain_tokens)).size
     return round_up(settings.vocab_size if settings.kind == "bpe" else SMALLEST_VOCABULARY)
 
 

@@ -27,7 +27,7 @@ from holdfast.text.sources.catalogue.registry import Source, load, usable
 from holdfast.text.sources.collect.listing import fetchable
 from holdfast.text.sources.fetched import lock_of
 
-Kind = Literal["source", "texts", "chats", "evaluation", "lists", "weights"]
+Kind = Literal["source", "texts", "chats", "evaluation", "lists", "tokenizer", "weights"]
 
 FETCH = "holdfast fetch RECIPE"
 OTHERWISE = "change what is in its way, or leave it out: `exclude`, in a list of your own (corpus.source_files)"
@@ -36,6 +36,8 @@ FILES: dict[str, Kind] = {
     "corpus.path": "texts",
     "corpus.dedup.decontaminate": "evaluation",
     "corpus.source_files": "lists",
+    "corpus.words": "lists",
+    "tokenizer.load": "tokenizer",
     "sft.path": "chats",
 }
 
