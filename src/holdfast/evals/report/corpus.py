@@ -47,13 +47,13 @@ def render_corpus(manifest: Record) -> str:
 
 def _tiles(manifest: Record) -> list[Tile]:
     train, val = manifest["splits"]["train"], manifest["splits"]["val"]
-    held = manifest["held_out"]["reached"]
+    held, size = manifest["held_out"]["reached"], train["bytes"] + val["bytes"]
     return [
-        Tile("documents", compact(train["documents"] + val["documents"]), f"{val['documents']:,} held out"),
-        Tile("words", compact(train["words"] + val["words"]), "between white space"),
-        Tile("characters", compact(train["characters"] + val["characters"]), ""),
-        Tile("held out", f"{held:.1%}", "of the bytes"),
-        Tile("left out", compact(sum(manifest["rejected"].values())), "each with its reason"),
+        Tile(compact(train["documents"] + val["documents"]), "documents", f"{val['documents']:,} held out"),
+        Tile(compact(train["words"] + val["words"]), "words", "between white space"),
+        Tile(compact(train["characters"] + val["characters"]), "characters", f"in {compact(size)} bytes"),
+        Tile(f"{held:.1%}", "held out", "of the bytes"),
+        Tile(compact(sum(manifest["rejected"].values())), "left out", "each with its reason"),
     ]
 
 
