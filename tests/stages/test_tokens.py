@@ -10,7 +10,7 @@ from holdfast.base.records import Document
 from holdfast.disk.fileops import watched
 from holdfast.feed.shards import Shards
 from holdfast.stages import tokens
-from holdfast.text import harbour
+from holdfast.text import crew, harbour
 from holdfast.tokenizer.codec import Ids, Tokenizer
 from holdfast.tokenizer.settings import TokenizerSettings
 from holdfast.tokenizer.train import train
@@ -93,3 +93,14 @@ def test_what_was_made_from_another_corpus_or_tokenizer_is_encoded_anew(tmp_path
     assert (first.texts, second.texts) == (0, len(TEXTS))
     other = train(TEXTS, TokenizerSettings(vocab_size=320))
     assert encode(tmp_path, other, made_from="another")["tokenizer_fingerprint"] == other.fingerprint
+
+
+def test_any_number_of_processes_gives_the_same_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "ALONE", 1000)
+    tokenizer = train(TEXTS, TokenizerSettings(vocab_size=300))
+    found = [
+        tokens.encode(documents, "corpus", tokenizer, tmp_path / str(workers), 2500, lambda done: None, workers)
+        for workers in (1, 2, 3)
+    ]
+    assert found[0] == found[1] == found[2]
+    assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "3")

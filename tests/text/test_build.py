@@ -382,7 +382,7 @@ def test_a_worker_that_is_killed_stops_the_build_and_costs_only_what_was_begun(
             for child in psutil.Process().children():
                 child.kill()
 
-    with pytest.raises(Fault, match="a worker process of the corpus was killed by signal 9"):
+    with pytest.raises(Fault, match="a worker process was killed by signal 9"):
         build_corpus(settings, 1, out, killing)
     assert not psutil.Process().children()
     assert goes_on(settings, out) >= 3

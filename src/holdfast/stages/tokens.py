@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from holdfast.journal.sinks.bars import progress_bar
 from holdfast.stages.recipe import Recipe, identity
 from holdfast.stages.run import Run
 from holdfast.stages.stage import Stage
+from holdfast.text import crew
 from holdfast.text.corpus import read_split
 from holdfast.text.manifest import read_manifest
 from holdfast.tokenizer import store
@@ -52,6 +54,7 @@ def work(run: Run) -> Mapping[str, Any]:
                 run.dir / "tokens" / split,
                 run.recipe.tokens.shard_tokens,
                 partial(told, before),
+                run.recipe.corpus.workers or crew.enough(),
             )
     facts = {split: {key: manifest[key] for key in FACTS} for split, manifest in manifests.items()}
     run.say(f"tokens: {facts['train']['tokens']:,} for training, {facts['val']['tokens']:,} held out")
@@ -65,27 +68,34 @@ def encode(
     out: Path,
     shard_tokens: int,
     progress: Callable[[int], None],
+    workers: int = 1,
 ) -> dict[str, Any]:
     """Write the shards of one split to `out`; returns their manifest. Shards that are finished are not made again.
 
     documents(n): all but the first n. made_from: their fingerprint. progress(bytes of text that are in shards).
+    workers: processes that encode, once there is enough to do; the shards are the same for any number of them.
     """
     origin = fingerprint({"documents": made_from, "tokenizer": tokenizer.fingerprint})
     with ShardWriter(out, ids_dtype(tokenizer.vocab_size), shard_tokens, origin) as writer:
-        for batch in _in_batches(documents(writer.documents)):
-            texts = [document.text for document in batch]
-            for text, ids in zip(texts, tokenizer.encode_arrays(texts), strict=True):
-                framed = np.concatenate(([tokenizer.bos], ids, [tokenizer.eot]))
-                writer.add(framed, text_bytes=len(text.encode("utf-8")))
-            progress(writer.text_bytes)
+        batches = _in_batches(documents(writer.documents))
+        with closing(crew.spread(tokenizer.encode_arrays, batches, _characters, workers)) as encoded:
+            for texts, found in encoded:
+                for text, ids in zip(texts, found, strict=True):
+                    framed = np.concatenate(([tokenizer.bos], ids, [tokenizer.eot]))
+                    writer.add(framed, text_bytes=len(text.encode("utf-8")))
+                progress(writer.text_bytes)
         return writer.close({"tokenizer_fingerprint": tokenizer.fingerprint})
 
 
-def _in_batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    batch: list[Document] = []
+def _characters(texts: Sequence[str]) -> int:
+    return sum(map(len, texts))
+
+
+def _in_batches(documents: Iterable[Document]) -> Iterator[list[str]]:
+    batch: list[str] = []
     characters = 0
     for document in documents:
-        batch.append(document)
+        batch.append(document.text)
         characters += len(document.text)
         if characters >= BATCH_CHARACTERS:
             yield batch

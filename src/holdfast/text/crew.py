@@ -142,7 +142,7 @@ class _Worker(Generic[T, R]):
         code = self.process.wait()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return Fault(
-            f"a worker process of the corpus {how}" + (", as when the memory is full" if code == -9 else ""),
+            f"a worker process {how}" + (", as when the memory is full" if code == -9 else ""),
             "start again, it goes on behind what is finished; corpus.workers=1 takes the least memory",
         )
 

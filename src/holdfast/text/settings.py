@@ -106,5 +106,7 @@ class CorpusSettings(Section):
         default=None, ge=1, description="Stop reading after so many documents; off: read everything."
     )
     workers: Count | None = free(
-        None, ge=1, description="Processes that clean and compare; off: one for each core, up to 4. Changes no byte."
+        None,
+        ge=1,
+        description="Processes that clean, compare and encode; off: one for each core, up to 4. Changes no byte.",
     )

@@ -56,6 +56,10 @@ class Tokenizer:
         self._bytes = vocabulary.token_bytes
         self._names = {place: name.encode("ascii") for name, place in self.special.items()}
 
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[Vocabulary]]:
+        """It travels to other processes as its vocabulary, which is plain data."""
+        return Tokenizer, (self.vocabulary,)
+
     @property
     def vocab_size(self) -> int:
         """All ids, special and reserved ones included: the height of a model's embedding."""
