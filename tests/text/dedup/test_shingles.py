@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.text.dedup import shingles
-from holdfast.text.dedup.shingles import runs, words
+from holdfast.text.dedup.shingles import distinct, runs, words
 
 TEXTS = st.text(st.sampled_from("abcé AB\n.,'—“”1 ſ"), max_size=60)
 
@@ -59,3 +59,8 @@ def test_a_run_depends_on_its_words_and_their_order_and_on_nothing_else(numbers:
         assert runs(hashes[begin : begin + length], length) == each
     if length > 1 and len(hashes) >= length and hashes[0] != hashes[1]:
         assert runs(hashes[[1, 0, *range(2, length)]], length) != found[0]
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=50))
+def test_each_hash_once_and_in_order(numbers: list[int]) -> None:
+    assert distinct(np.array(numbers, np.uint64)).tolist() == sorted(set(numbers))

@@ -20,7 +20,7 @@ import numpy as np
 from holdfast.base.faults import DataFault
 from holdfast.text.dedup.known import Known
 from holdfast.text.dedup.passages import holding, passages, without
-from holdfast.text.dedup.shingles import Hashes, Words, runs, words
+from holdfast.text.dedup.shingles import Hashes, Words, distinct, runs, words
 from holdfast.text.locate import InputFile, find_inputs
 from holdfast.text.read.compression import Metered, suffix_of, unpacked
 from holdfast.text.read.encoding import decode
@@ -58,7 +58,7 @@ def evaluations(paths: Sequence[str]) -> Evaluations | None:
     files = find_inputs(list(paths), SETTING).files
     hashes, sets = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
     for number, file in enumerate(files):
-        found = np.unique(np.concatenate([np.zeros(0, np.uint64), *map(_runs, _together(_texts(file)))]))
+        found = distinct(np.concatenate([np.zeros(0, np.uint64), *map(_runs, _together(_texts(file)))]))
         hashes.append(found)
         sets.append(np.full(len(found), number, np.uint64))
     known, first = np.unique(np.concatenate(hashes), return_index=True)

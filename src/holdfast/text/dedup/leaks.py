@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from holdfast.text.dedup.known import Known
 from holdfast.text.dedup.passages import Ranges, passages
-from holdfast.text.dedup.shingles import Hashes, runs, words
+from holdfast.text.dedup.shingles import Hashes, distinct, runs, words
 
 RUN_WORDS = 13
 MOST = 1 << 23  # runs of words that are remembered
@@ -47,7 +47,7 @@ class Sample:
 
     def settle(self) -> None:
         """Bring `hashes` up to date: in order, each once."""
-        self.hashes = np.unique(np.concatenate([self.hashes, *self._new]))
+        self.hashes = distinct(np.concatenate([self.hashes, *self._new]))
         self._new, self._waiting = [], 0
         while len(self.hashes) > self.most:
             self.every *= 2
