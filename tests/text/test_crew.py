@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdfast.base.faults import DataFault, Fault
 from holdfast.text import crew
+from holdfast.text.crew import Crew
 
 
 def square(number: int) -> int:
@@ -44,29 +46,50 @@ def one(number: int) -> int:
     return 1
 
 
+def spread(work: Any, items: Iterable[int], workers: int) -> Iterator[Any]:
+    with Crew(workers) as hands:
+        yield from hands.spread(work, items, one)
+
+
 @pytest.mark.parametrize("count", [0, 9, 11, 100])
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_results_come_in_order(count: int, workers: int) -> None:
-    found = list(crew.spread(square, range(count), one, workers))
+    found = list(spread(square, range(count), workers))
     assert found == [(number, number * number) for number in range(count)]
 
 
 def test_processes_start_only_when_there_is_enough_to_do() -> None:
-    used = [pid for _, pid in crew.spread(process, range(60), one, 2)]
+    used = [pid for _, pid in spread(process, range(60), 2)]
     assert set(used[:10]) == {os.getpid()}
     assert len(set(used[10:]) - {os.getpid()}) == 2
-    assert {pid for _, pid in crew.spread(process, range(60), one, 1)} == {os.getpid()}
+    assert {pid for _, pid in spread(process, range(60), 1)} == {os.getpid()}
+
+
+def test_they_stay_for_the_next_work_unless_the_last_one_was_left_in_the_middle() -> None:
+    with Crew(2) as hands:
+        first = {pid for _, pid in hands.spread(process, range(60), one)} - {os.getpid()}
+        assert list(hands.spread(square, range(60), one)) == [(number, number * number) for number in range(60)]
+        assert {pid for _, pid in hands.spread(process, range(60), one)} - {os.getpid()} == first
+        left = hands.spread(process, range(60), one)
+        for _, pid in left:
+            if pid != os.getpid():
+                break
+        left.close()
+        assert not any(map(alive, first))
+        assert list(hands.spread(square, range(60), one)) == [(number, number * number) for number in range(60)]
+        last = {pid for _, pid in hands.spread(process, range(60), one)} - {os.getpid()}
+    assert not any(map(alive, last))
 
 
 def test_a_fault_of_the_work_is_a_fault_here() -> None:
     with pytest.raises(Fault, match="number 30 can not be used") as caught:
-        list(crew.spread(refuse, range(60), one, 2))
+        list(spread(refuse, range(60), 2))
     assert caught.value.remedy == "leave it out"
 
 
 def test_a_worker_that_is_killed_is_a_fault() -> None:
     with pytest.raises(Fault, match="was killed by signal 9, as when the memory is full"):
-        list(crew.spread(die, range(60), one, 2))
+        list(spread(die, range(60), 2))
 
 
 def test_reading_that_fails_ends_the_workers() -> None:
@@ -76,7 +99,7 @@ def test_reading_that_fails_ends_the_workers() -> None:
 
     used: set[int] = set()
     with pytest.raises(DataFault, match="it can not be read"):
-        used.update(pid for _, pid in crew.spread(process, failing(), one, 2))
+        used.update(pid for _, pid in spread(process, failing(), 2))
     assert len(used) == 3
     assert not any(map(alive, used - {os.getpid()}))
 
@@ -89,7 +112,7 @@ def test_no_worker_outlives_a_build_that_was_killed(tmp_path: Path) -> None:
         "sys.path.insert(0, sys.argv[1])\n"
         "from holdfast.text import crew\n"
         "crew.ALONE = crew.BATCH = 1\n"
-        "for n, _ in enumerate(crew.spread(abs, itertools.count(), lambda item: 1, 2)):\n"
+        "for n, _ in enumerate(crew.Crew(2).spread(abs, itertools.count(), lambda item: 1)):\n"
         "    if n == 100: print('going', flush=True)\n"
     )
     source = str(Path(crew.__file__).parents[2])

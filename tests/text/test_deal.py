@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.text.crew import Crew
 from holdfast.text.deal import Dealing, Orders
 from holdfast.text.dedup.passages import NO_CUTS
 from holdfast.text.gather import Gathering
@@ -20,7 +21,7 @@ def deal(library: Path, out: Path) -> Dealing:
     dealing = Dealing(out, "same")
     gathering = Gathering(settings, 1, out, "same")
     gathering.continue_behind(len(dealing.records))
-    gathering.run(Meter(lambda done, total: None))
+    gathering.run(Crew(1), Meter(lambda done, total: None))
     orders = Orders(sides(gathering.ledger, settings, None), NO_CUTS, NO_CUTS)
     dealing.run(gathering.parts, gathering.ledger, orders, gathering.refusals, Meter(lambda done, total: None))
     return dealing

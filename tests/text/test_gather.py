@@ -7,6 +7,7 @@ import pytest
 from holdfast.base.records import Document
 from holdfast.disk.fileops import Operation, watched
 from holdfast.text import treat
+from holdfast.text.crew import Crew
 from holdfast.text.gather import Gathering, part_path
 from holdfast.text.meter import Meter
 from holdfast.text.rejection import Rejected
@@ -55,7 +56,7 @@ def start(library: Path, out: Path, made_from: str = "same", **settings: object)
 
 def run(library: Path, out: Path, **settings: object) -> Gathering:
     gathering, _ = start(library, out, **settings)
-    gathering.run(Meter(lambda done, total: None))
+    gathering.run(Crew(1), Meter(lambda done, total: None))
     return gathering
 
 

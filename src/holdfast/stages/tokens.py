@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from holdfast.journal.sinks.bars import progress_bar
 from holdfast.stages.recipe import Recipe, identity
 from holdfast.stages.run import Run
 from holdfast.stages.stage import Stage
-from holdfast.text import crew
 from holdfast.text.corpus import read_split
+from holdfast.text.crew import Crew, enough
 from holdfast.text.manifest import read_manifest
 from holdfast.tokenizer import store
 from holdfast.tokenizer.codec import Tokenizer
@@ -54,7 +53,7 @@ def work(run: Run) -> Mapping[str, Any]:
                 run.dir / "tokens" / split,
                 run.recipe.tokens.shard_tokens,
                 partial(told, before),
-                run.recipe.corpus.workers or crew.enough(),
+                run.recipe.corpus.workers or enough(),
             )
     facts = {split: {key: manifest[key] for key in FACTS} for split, manifest in manifests.items()}
     run.say(f"tokens: {facts['train']['tokens']:,} for training, {facts['val']['tokens']:,} held out")
@@ -78,8 +77,8 @@ def encode(
     origin = fingerprint({"documents": made_from, "tokenizer": tokenizer.fingerprint})
     with ShardWriter(out, ids_dtype(tokenizer.vocab_size), shard_tokens, origin) as writer:
         batches = _in_batches(documents(writer.documents))
-        with closing(crew.spread(tokenizer.encode_arrays, batches, _characters, workers)) as encoded:
-            for texts, found in encoded:
+        with Crew(workers) as crew:
+            for texts, found in crew.spread(tokenizer.encode_arrays, batches, _characters):
                 for text, ids in zip(texts, found, strict=True):
                     framed = np.concatenate(([tokenizer.bos], ids, [tokenizer.eot]))
                     writer.add(framed, text_bytes=len(text.encode("utf-8")))

@@ -25,6 +25,7 @@ from holdfast.base.faults import DataFault, DiskFault
 from holdfast.disk import fileops, parts
 from holdfast.disk.files import write_bytes, write_text
 from holdfast.text.card import CARD, card
+from holdfast.text.crew import Crew, enough
 from holdfast.text.deal import Dealing, Orders
 from holdfast.text.dedup.near import Sketches
 from holdfast.text.dedup.paragraphs import repeated
@@ -97,12 +98,13 @@ def build_corpus(settings: CorpusSettings, seed: int, out: Path, progress: Progr
     with _disk_faults(out):
         made_from = origin(settings, seed)
         fileops.make_directory(out)
-        manifest = finished(out, made_from) or _build(settings, seed, out, made_from, Meter(progress))
+        with Crew(settings.workers or enough()) as crew:
+            manifest = finished(out, made_from) or _build(settings, seed, out, made_from, crew, Meter(progress))
         parts.sweep(out, _OURS, [each["name"] for each in (*manifest["files"], *manifest["ledger"])])
     return CorpusSummary(manifest["fingerprint"], manifest)
 
 
-def _build(settings: CorpusSettings, seed: int, out: Path, made_from: str, meter: Meter) -> dict[str, Any]:
+def _build(settings: CorpusSettings, seed: int, out: Path, made_from: str, crew: Crew, meter: Meter) -> dict[str, Any]:
     if (out / MANIFEST).exists():
         fileops.unlink(out / MANIFEST)
     dealing = Dealing(out, made_from)
@@ -112,11 +114,11 @@ def _build(settings: CorpusSettings, seed: int, out: Path, made_from: str, meter
     gathering = Gathering(settings, seed, out, made_from)
     gathering.continue_behind(len(dealing.records))
     parts.sweep(out, _OURS, dealing.names | gathering.names | leakage.names)
-    gathering.run(meter)
+    gathering.run(crew, meter)
     ledger, refusals = gathering.ledger, gathering.refusals
     to = sides(ledger, settings, Sketches(gathering.paths("sketches")) if settings.dedup.documents == "near" else None)
     repeats = Cuts(repeated(gathering.paths("paragraphs"), to.kept)) if settings.dedup.paragraphs != "off" else NO_CUTS
-    leakage.run(gathering.parts, to, repeats, meter)
+    leakage.run(gathering.parts, to, repeats, crew, meter)
     dealing.run(gathering.parts, ledger, Orders(to, repeats, leakage.cuts), refusals, meter)
     write_bytes(out / REJECTED, b"".join(map(json_line, refusals.rows)))
     found = _found_twice(to, repeats, gathering, leakage)

@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
-from typing import IO, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import IO, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from holdfast.base.faults import Fault
 from holdfast.base.machine import cores
@@ -43,50 +43,70 @@ def enough() -> int:
     return min(cores(), MOST_WORKERS)
 
 
-def spread(
-    work: Work[T, R], items: Iterable[T], size: Callable[[T], int], workers: int
-) -> Generator[tuple[T, R], None, None]:
-    """(item, work(item)) of each item, in order.
+class Crew:
+    """Processes that do one work after another; they are started when there is enough to do for the first."""
 
-    size: how much there is to do for an item, in characters of text. A Fault of `work` is raised as a Fault. A worker
-    that anything else happens to ends, its account of it on the standard error, and that is a Fault as well.
-    """
-    waiting = iter(items)
-    done = 0
-    for item in waiting:
-        yield item, work(item)
-        done += size(item)
-        if workers > 1 and done >= ALONE:
-            break
-    else:
-        return
-    yield from _by_several(work, _batches(waiting, size), workers)
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._there: list[_Worker[Any, Any]] = []
 
+    def spread(
+        self, work: Work[T, R], items: Iterable[T], size: Callable[[T], int]
+    ) -> Generator[tuple[T, R], None, None]:
+        """(item, work(item)) of each item, in order. One work at a time.
 
-def _by_several(work: Work[T, R], batches: Iterator[list[T]], workers: int) -> Iterator[tuple[T, R]]:
-    """Each batch goes to the worker that has been at it longest: while one reads, the others work."""
-    idle = [_Worker[T, R](work) for _ in range(workers)]
-    busy: deque[tuple[_Worker[T, R], list[T]]] = deque()
-    crew = list(idle)
-    try:
-        for batch in batches:
-            if idle:
-                worker = idle.pop()
-            else:
-                worker, sent = busy.popleft()
-                results = worker.results()
+        size: how much there is to do for an item, in characters of text. A Fault of `work` is raised as a Fault. A
+        worker that anything else happens to ends, its account of it on the standard error, and that is a Fault as well.
+        """
+        waiting = iter(items)
+        done = 0
+        for item in waiting:
+            yield item, work(item)
+            done += size(item)
+            if self.workers > 1 and done >= ALONE:
+                break
+        else:
+            return
+        yield from self._by_several(work, _batches(waiting, size))
+
+    def _by_several(self, work: Work[T, R], batches: Iterator[list[T]]) -> Iterator[tuple[T, R]]:
+        """Each batch goes to the worker that has been at it longest: while one reads, the others work."""
+        while len(self._there) < self.workers:
+            self._there.append(_Worker[Any, Any]())
+        for worker in self._there:
+            worker.send(work)
+        idle = list(self._there)
+        busy: deque[tuple[_Worker[T, R], list[T]]] = deque()
+        try:
+            for batch in batches:
+                if idle:
+                    worker = idle.pop()
+                else:
+                    worker, sent = busy.popleft()
+                    results = worker.results()
+                    worker.send(batch)
+                    busy.append((worker, batch))
+                    yield from zip(sent, results, strict=True)
+                    continue
                 worker.send(batch)
                 busy.append((worker, batch))
-                yield from zip(sent, results, strict=True)
-                continue
-            worker.send(batch)
-            busy.append((worker, batch))
-        while busy:
-            worker, sent = busy.popleft()
-            yield from zip(sent, worker.results(), strict=True)
-    finally:
-        for worker in crew:
-            worker.end()
+            while busy:
+                worker, sent = busy.popleft()
+                yield from zip(sent, worker.results(), strict=True)
+        except BaseException:  # answers that nobody waits for any more are on their way
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """Let all of them go; one in the middle of its work is not waited for."""
+        while self._there:
+            self._there.pop().end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.end()
 
 
 def _batches(items: Iterator[T], size: Callable[[T], int]) -> Iterator[list[T]]:
@@ -105,14 +125,13 @@ def _batches(items: Iterator[T], size: Callable[[T], int]) -> Iterator[list[T]]:
 class _Worker(Generic[T, R]):
     """A process that does the work, as the one that gives it out sees it."""
 
-    def __init__(self, work: Work[T, R]) -> None:
+    def __init__(self) -> None:
         command = [sys.executable, "-c", _START.format(path=sys.path)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.process.stdin is not None, "it is a pipe"
         assert self.process.stdout is not None, "it is a pipe"
         self.to: IO[bytes] = self.process.stdin
         self.back: IO[bytes] = self.process.stdout
-        self.send(work)
 
     def send(self, what: Work[T, R] | list[T]) -> None:
         try:
@@ -131,7 +150,7 @@ class _Worker(Generic[T, R]):
         return answer
 
     def end(self) -> None:
-        """It ends when there is nothing more to read; one in the middle of its work is not waited for."""
+        """It ends when there is nothing more to read, or in the middle of its work."""
         with suppress(OSError):
             self.to.close()
         self.process.kill()
@@ -155,16 +174,20 @@ class _Refusal(NamedTuple):
 
 
 def serve() -> None:
-    """The worker's side: take the work, then batch after batch, until the pipe closes."""
+    """The worker's side: take a work, then batches, or another work, until the pipe closes."""
     for name in _REQUESTS:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     coming, going = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get among the answers
     with suppress(EOFError, BrokenPipeError):
-        work = pickle.load(coming)
+        work: Any = None
         while True:
-            answer: Any = _answer(work, pickle.load(coming))
+            given = pickle.load(coming)
+            if not isinstance(given, list):
+                work = given
+                continue
+            answer: Any = _answer(work, given)
             pickle.dump(answer, going, protocol=pickle.HIGHEST_PROTOCOL)
             going.flush()
 

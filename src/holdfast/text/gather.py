@@ -21,7 +21,7 @@ from typing import Any
 from holdfast.base.records import Document
 from holdfast.disk import parts
 from holdfast.disk.files import atomic_writer, write_bytes
-from holdfast.text import crew
+from holdfast.text.crew import Crew
 from holdfast.text.dedup.decontaminate import evaluations
 from holdfast.text.ledger import Ledger, Refusals
 from holdfast.text.meter import Meter
@@ -80,13 +80,13 @@ class Gathering:
         """Where that kind of file of each finished part lies."""
         return [part_path(self.out, number, kind) for number in range(len(self.parts))]
 
-    def run(self, meter: Meter) -> None:
+    def run(self, crew: Crew, meter: Meter) -> None:
         """Gather the parts that are missing."""
         if self._cursor is None:
             return
         treatment = Treatment(self.settings, self.seed, evaluations(self.settings.dedup.decontaminate))
         found = documents(self.settings, self.seed, meter, self._cursor)
-        treated = crew.spread(treatment, found, size, self.settings.workers or crew.enough())
+        treated = crew.spread(treatment, found, size)
         with closing(treated):
             while self._cursor is not None:
                 self._gather_part(treated)

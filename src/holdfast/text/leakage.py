@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from holdfast.disk import parts
 from holdfast.disk.files import write_bytes
-from holdfast.text import crew
+from holdfast.text.crew import Crew
 from holdfast.text.dedup.known import Known
 from holdfast.text.dedup.leaks import MOSTLY, RUN_WORDS, Sample, leaking, sampled, shared
 from holdfast.text.dedup.passages import NO_CUTS, Cuts
@@ -90,14 +90,14 @@ class Leakage:
         """For the manifest: what was looked for, what is shared, and what is cut out."""
         return None if self.record is None else self.record["facts"]
 
-    def run(self, gathered: Sequence[int], to: Sides, repeated: Cuts, meter: Meter) -> None:
+    def run(self, gathered: Sequence[int], to: Sides, repeated: Cuts, crew: Crew, meter: Meter) -> None:
         """Search, unless that is done; `gathered`: documents in each part. The meter tells nothing new, but often: who
         wants the build to stop is asked there."""
         if not self.is_open:
             return
         sample = sampled(text for _, text in self._held_out(gathered, to, repeated))
         write_bytes(self.out / ".heldout.hashes", sample.hashes.astype("<u8").tobytes())
-        found = self._looked_up(gathered, to, repeated, len(sample.hashes), meter)
+        found = self._looked_up(gathered, to, repeated, len(sample.hashes), crew, meter)
         rows, facts = self._decide(gathered, to, repeated, sample, sample.hashes[found])
         path = self.out / ".leaks.cuts"
         write_bytes(path, rows.astype("<i8").tobytes())
@@ -115,11 +115,11 @@ class Leakage:
                     yield share.number, document.text
 
     def _looked_up(
-        self, gathered: Sequence[int], to: Sides, repeated: Cuts, count: int, meter: Meter
+        self, gathered: Sequence[int], to: Sides, repeated: Cuts, count: int, crew: Crew, meter: Meter
     ) -> NDArray[np.bool_]:
         """(count,) which of the held-out runs are in training text."""
         found = np.zeros(count, bool)
-        lookup, workers = Lookup(self.out / ".heldout.hashes"), self.settings.workers or crew.enough()
+        lookup = Lookup(self.out / ".heldout.hashes")
         done = []
         for number in range(len(gathered)):
             record = parts.finished(self.out / f".looked-{number:05}.json", self.made_from)
@@ -134,7 +134,7 @@ class Leakage:
         )
         number, here = -1, np.zeros(count, bool)
         ends = np.cumsum(gathered)
-        with closing(crew.spread(lookup, todo, _size, workers)) as looked:
+        with closing(crew.spread(lookup, todo, _size)) as looked:
             for share, numbers in looked:
                 part = int(np.searchsorted(ends, share.number, "right"))
                 if part != number:
