@@ -37,8 +37,8 @@ STAGES = ("corpus", "tokenizer", "tokens", *TRAINED, "evaluate")
 SPLITS = ("train", "val")
 # What people read, or programs that draw: nothing goes on from it.
 FOR_PEOPLE = (
-    "report.*", "lock", "tensorboard/*/*", "corpus/rejected.jsonl", "evaluate/samples.json", "evaluate/scores.json",
-    "evaluate/transcripts.json",
+    "report.*", "lock", "tensorboard/*/*", "evaluate/samples.json", "evaluate/scores.json", "evaluate/transcripts.json",
+    "corpus/rejected.jsonl", "corpus/ledger-*.jsonl", "corpus/README.md", "corpus/stats.html",
 )  # fmt: skip
 
 

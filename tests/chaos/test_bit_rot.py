@@ -153,6 +153,6 @@ def test_a_run_goes_on_from_the_one_before_says_so_and_ends_with_the_same_bits(
 def test_training_does_not_begin_on_damaged_tokens(bench: Bench, tmp_path: Path, place: str, said: str) -> None:
     run = bench.fresh(tmp_path / "run")
     turn(run / place)
-    assert bench.server.run(*bench.words(run)).code == ExitCode.FAILED
+    assert bench.server.run(*bench.words(run)).code in (ExitCode.FAILED, ExitCode.NOT_READY)
     assert said in bench.server.said().strip().splitlines()[-2]
     assert Vault(run / "pretrain").everything() == []

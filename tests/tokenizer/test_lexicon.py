@@ -86,7 +86,7 @@ def history(folder: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "pattern"), enumerate(PATTERNS))
+@pytest.mark.parametrize(("number", "pattern"), [*enumerate(PATTERNS)])
 def test_five_centuries_of_print_get_the_librarys_ids(number, pattern, shared):
     """Each pattern gets its share of the books: the library takes minutes for all of them."""
     everything = list(history(shared / "data" / "history"))[number :: len(PATTERNS)]

@@ -69,6 +69,17 @@ def load(directory: Path) -> Tokenizer:
     return tokenizer
 
 
+def saved_size(directory: Path) -> int | None:
+    """How many ids the tokenizer in `directory` has, by its manifest; None where there is none. Raises DataFault."""
+    path = directory / MANIFEST_FILE
+    if not path.exists():
+        return None
+    size = _read(path).get("vocab_size")
+    if not isinstance(size, int) or size < 1:
+        raise _damaged(path, "it does not say how many tokens there are")
+    return size
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         value = read_json(path)

@@ -21,7 +21,6 @@ import torch
 from holdfast.base.faults import Fault, NotReady
 from holdfast.base.machine import memory
 from holdfast.base.records import Conversation
-from holdfast.disk.files import read_json
 from holdfast.journal.metrics import words_for_bytes, words_for_seconds
 from holdfast.model.config import Config, config_from_dict, config_to_dict
 from holdfast.publish.parity import require_transformers
@@ -40,7 +39,7 @@ from holdfast.text.read.formats import library_for
 from holdfast.text.sources import content_bytes
 from holdfast.text.sources.fetched import input_files
 from holdfast.tokenizer.special import SMALLEST_VOCABULARY
-from holdfast.tokenizer.store import MANIFEST_FILE
+from holdfast.tokenizer.store import saved_size
 from holdfast.train import precision
 
 RESERVE = 1.2  # free disk that a run should find, as a factor on what it writes
@@ -216,10 +215,8 @@ def _libraries(case: Case) -> Iterator[Problem]:
 
 
 def _model(case: Case) -> Iterator[Problem]:
-    made = case.run_dir / TOKENIZER / MANIFEST_FILE
-
     def size() -> int:
-        return int(read_json(made)["vocab_size"]) if made.exists() else forecast.vocabulary(case.recipe.tokenizer)
+        return saved_size(case.run_dir / TOKENIZER) or forecast.vocabulary(case.recipe.tokenizer)
 
     case.config = case.attempt(lambda: assemble.model_config(case.recipe.model, size()))
     yield from ()
