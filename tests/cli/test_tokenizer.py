@@ -93,6 +93,7 @@ def test_eval_compares_on_the_same_text(made: Path, texts: Path):
     assert "--text" in ended.err
 
 
+@pytest.mark.slow
 def test_eval_of_a_run_takes_its_held_out_text(small: Small):
     (found,) = holdfast("tokenizer", "eval", small.done, "--json").json
     assert found["bytes"] > 100

@@ -1,6 +1,7 @@
 import time
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ def test_every_epoch_is_a_permutation(n, seed, epoch):
     assert sorted(order.tolist()) == list(range(n))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 50), st.lists(st.integers(0, 400), max_size=20))
 def test_places_do_not_depend_on_what_is_asked_with_them(n, positions):
     whole = shuffled(np.arange(401), n, 3)

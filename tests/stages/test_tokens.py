@@ -95,6 +95,7 @@ def test_what_was_made_from_another_corpus_or_tokenizer_is_encoded_anew(tmp_path
     assert encode(tmp_path, other, made_from="another")["tokenizer_fingerprint"] == other.fingerprint
 
 
+@pytest.mark.slow
 def test_any_number_of_processes_gives_the_same_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "ALONE", 1000)
     tokenizer = train(TEXTS, TokenizerSettings(vocab_size=300))

@@ -114,6 +114,7 @@ def test_nothing_goes_past_the_watcher(library: Path, tmp_path: Path) -> None:
     nothing_goes_past_the_watcher(partial(make, library), tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_wherever_it_is_broken_it_goes_on_behind_the_finished_parts(library: Path, tmp_path: Path, way: str) -> None:
     counted = goes_on_wherever_it_is_broken(partial(make, library), tmp_path / "out", way, 6)
@@ -185,12 +186,14 @@ def test_the_ledger_knows_every_document(shelf: Path, tmp_path: Path) -> None:
     assert all(len(row["hash"]) == 32 and row["words"] > 0 and row["licence"] == "unknown" for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_wherever_it_is_broken_all_that_was_found_is_the_same(shelf: Path, tmp_path: Path, way: str) -> None:
     build = partial(make, shelf, **everything(shelf))
     assert goes_on_wherever_it_is_broken(build, tmp_path / "out", way, 8)["finished_files_kept"] > 20
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(shelf, tmp_path / "one", workers=1, **everything(shelf))
     monkeypatch.setattr(crew, "ALONE", 500)
@@ -200,6 +203,7 @@ def test_the_number_of_processes_changes_nothing(shelf: Path, tmp_path: Path, mo
         assert contents(tmp_path / str(workers)) == contents(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_several_processes_go_on_wherever_they_are_broken(
     shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,6 +373,7 @@ def test_it_can_be_asked_to_stop_while_it_looks_for_leaks(
     assert contents(out) == contents(tmp_path / "unbroken")
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_stops_the_build_and_costs_only_what_was_begun(
     shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

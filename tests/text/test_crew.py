@@ -65,6 +65,7 @@ def test_processes_start_only_when_there_is_enough_to_do() -> None:
     assert {pid for _, pid in spread(process, range(60), 1)} == {os.getpid()}
 
 
+@pytest.mark.slow
 def test_they_stay_for_the_next_work_unless_the_last_one_was_left_in_the_middle() -> None:
     with Crew(2) as hands:
         first = {pid for _, pid in hands.spread(process, range(60), one)} - {os.getpid()}
@@ -87,11 +88,13 @@ def test_a_fault_of_the_work_is_a_fault_here() -> None:
     assert caught.value.remedy == "leave it out"
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_a_fault() -> None:
     with pytest.raises(Fault, match="was killed by signal 9, as when the memory is full"):
         list(spread(die, range(60), 2))
 
 
+@pytest.mark.slow
 def test_reading_that_fails_ends_the_workers() -> None:
     def failing() -> Iterator[int]:
         yield from range(50)

@@ -24,6 +24,7 @@ def corpus(path: Path, out: Path, documents: str = "exact") -> dict[str, Documen
     return {each.id: each for split in ("train", "val") for each in read_split(out, split)}
 
 
+@pytest.mark.slow
 def test_raw_books_become_clean_ones(shared: Path, tmp_path: Path) -> None:
     documents = corpus(shared / "data" / "fixtures" / "gutenberg_raw", tmp_path)
     assert len(documents) == 10
@@ -72,6 +73,7 @@ PAGE_NUMBER = re.compile(r"^[ \t]*\[?\d{1,4}\]?[ \t]*$", re.MULTILINE)
 CHAPTERS = "litbank_120_treasure_island.txt"  # are called 1 to 34, and stay
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["gutenberg_raw", "archive_djvu_ocr", "near_duplicates"])
 def test_nothing_but_the_book_is_left(shared: Path, tmp_path: Path, folder: str) -> None:
     steps: list[StepName] = [*SAFE, "page_numbers"]

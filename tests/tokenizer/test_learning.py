@@ -44,6 +44,7 @@ def test_the_librarys_vocabulary_and_merges(texts, pattern):
     assert ours(many, pattern, 600) == library(many, pattern, 600)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(
     letters=st.sampled_from(["ab ", "abc ", "a ", "ab'é \n", "abcdefg  ", "aabb"]),

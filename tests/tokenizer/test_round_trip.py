@@ -37,6 +37,7 @@ def kind(request, texts, tmp_path_factory):
     return train(texts, TokenizerSettings(vocab_size=400, **how))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("much", [False, True], ids=["little", "much"])
 def test_ten_thousand_random_strings_come_back(kind, much, monkeypatch):
     monkeypatch.setattr(codec, "GROUP_CHARACTERS", 5000 if much else 1 << 30)

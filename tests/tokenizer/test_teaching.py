@@ -37,6 +37,7 @@ def test_it_learns_the_merges_and_finds_the_ids_of_the_fast_one(texts, pattern):
         assert slow.decode(slow.encode(text)) == text
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     letters=st.sampled_from(["ab ", "abc ", "a ", "ab'é \n", "abcdefg  "]),

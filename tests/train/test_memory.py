@@ -67,6 +67,7 @@ def broken(state: RunState, phase: str, at: int) -> None:
     state.model.loss_sum = loss_sum  # type: ignore[method-assign]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["forward", "loss", "backward"])
 @pytest.mark.parametrize("at", [0, 1, 7])
 def test_in_any_phase_of_a_step_it_is_made_again_with_half(tmp_path: Path, phase: str, at: int) -> None:

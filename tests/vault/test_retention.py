@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +91,7 @@ def test_the_budget_is_kept_or_only_what_is_sacred_is_left(history: list[Candida
         assert not done.over or len(left) <= 4, "the newest two, the healthy one, the best one"
 
 
+@pytest.mark.slow
 @given(histories(), policies)
 def test_without_a_budget_milestones_stay_and_old_ones_as_weights(history: list[Candidate], policy: Policy) -> None:
     policy = dataclasses.replace(policy, budget=None)
@@ -102,6 +104,7 @@ def test_without_a_budget_milestones_stay_and_old_ones_as_weights(history: list[
         assert steps(left, weights_only=True) == steps(history, weights_only=True), "none was cut down"
 
 
+@pytest.mark.slow
 @given(histories(), policies)
 def test_it_is_done_after_one_go_and_names_only_what_is_there(history: list[Candidate], policy: Policy) -> None:
     done = retain(history, policy)

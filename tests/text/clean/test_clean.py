@@ -150,6 +150,7 @@ ENDLESS += ["*** START OF THIS PROJECT GUTENBERG EBOOK ", "Transcriber's note\n"
 ENDLESS += ["Digitized by ", "This is a digital copy of a book that was preserved for generations ", "<script>"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("unit", ENDLESS)
 def test_endless_repetition_takes_linear_time(unit: str) -> None:

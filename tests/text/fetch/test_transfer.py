@@ -186,6 +186,7 @@ def test_a_part_without_a_good_note_begins_anew(
     assert left(path) == ["a.txt"]
 
 
+@pytest.mark.slow
 def test_progress_is_forgiven_and_standing_still_is_not(web: Web, item: Item, path: Path, client: Client) -> None:
     large = random.Random(3).randbytes(12 << 20)
     web.on("/a", *[breaks(large, (1 << 20) + 1000)] * 11, file(large))

@@ -91,6 +91,7 @@ def test_sources_are_read_behind_a_path(mine: Path, tmp_path: Path) -> None:
     assert told[-1] == (24, 24)
 
 
+@pytest.mark.slow
 def test_reading_goes_on_anywhere_also_where_texts_are_counted(mine: Path, tmp_path: Path) -> None:
     more = tmp_path / "more.yaml"
     more.write_text(mine.read_text().replace("column: body", "column: body, max_documents: 2"))

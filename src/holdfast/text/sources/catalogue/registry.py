@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 from holdfast.base.explain import RecipeProblems, build, nearest
@@ -114,7 +115,7 @@ def load(files: Sequence[str] = ()) -> Registry:
 
     Raises RecipeProblems with all that is wrong in them, RecipeFault for a file that can not be read.
     """
-    shipped = _layers(sorted(Path(__file__).parent.glob("*.yaml")))
+    shipped = _shipped()
     mine = _layers([*_users(), *(Path(name).expanduser() for name in files)])
     sources: dict[str, Source] = {}
     faults: list[RecipeFault] = []
@@ -134,6 +135,12 @@ def load(files: Sequence[str] = ()) -> Registry:
     if faults:
         raise RecipeProblems(faults)
     return Registry(sources)
+
+
+@cache
+def _shipped() -> dict[str, tuple[str, Layer]]:
+    """Those that come with holdfast; reading them takes some tenths of a second, and they do not change."""
+    return _layers(sorted(Path(__file__).parent.glob("*.yaml")))
 
 
 def _users() -> list[Path]:
