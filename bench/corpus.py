@@ -12,18 +12,17 @@ from __future__ import annotations
 import json
 import random
 import re
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+from figures import spread, watched
 
+from holdfast.base.records import Document
 from holdfast.stages.run import environment
 from holdfast.text.dedup import near
 from holdfast.text.dedup.shingles import words
@@ -73,8 +72,8 @@ def builds(paths: list[str], folder: Path) -> dict[str, Any]:
     text = sum(tally["bytes"] for tally in manifest["splits"].values())
     found = {
         f"workers_{workers}": {
-            "megabytes_per_second": _spread([text / 1e6 / seconds for seconds, _ in rows]),
-            "seconds": _spread([seconds for seconds, _ in rows]),
+            "megabytes_per_second": spread([text / 1e6 / seconds for seconds, _ in rows]),
+            "seconds": spread([seconds for seconds, _ in rows]),
             "peak_megabytes_of_all_processes": max(peak for _, peak in rows) / 1e6,
         }
         for workers, rows in taken.items()
@@ -84,17 +83,9 @@ def builds(paths: list[str], folder: Path) -> dict[str, Any]:
 
 def _built(paths: list[str], workers: int, out: Path) -> tuple[float, int]:
     """(seconds, most bytes of memory of the build and its workers together) of one build."""
-    listed = json.dumps(paths)
-    command = [sys.executable, "-m", "holdfast", "corpus", "build", f"corpus.path={listed}"]
-    started = time.perf_counter()
-    running = subprocess.Popen([*command, f"corpus.workers={workers}", "--out", str(out), "--quiet"])
-    peak = 0
-    while running.poll() is None:
-        peak = max(peak, _memory(running.pid))
-        time.sleep(0.05)
-    if running.returncode:
-        sys.exit(f"the build ended with {running.returncode}")
-    return time.perf_counter() - started, peak
+    named = f"corpus.path={json.dumps(paths)}"
+    command = [sys.executable, "-m", "holdfast", "corpus", "build", named, f"corpus.workers={workers}"]
+    return watched([*command, "--out", str(out), "--quiet"], _memory)
 
 
 def _memory(pid: int) -> int:
@@ -222,11 +213,8 @@ def novels(shared: Path) -> Iterator[list[str]]:
         str(shared / "history" / name) for name in ("novels_1719_1916_litbank.tar.xz", "eltec_eng_novels.jsonl.xz")
     ]
     for _, found in documents(CorpusSettings(path=paths), 1, Meter(lambda done, total: None)):
-        yield found.text.split()  # type: ignore[union-attr]  # nothing in these is rejected
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}
+        assert isinstance(found, Document), f"nothing in these is rejected, but {found.id} is: {found.why}"
+        yield found.text.split()
 
 
 def main() -> None:

@@ -14,13 +14,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+from figures import watched
 
 from holdfast.stages import assemble
 from holdfast.stages.planning import forecast
@@ -69,15 +69,7 @@ def planned(words: Sequence[str], run_dir: Path) -> dict[str, Any]:
 
 def ran(words: Sequence[str], run_dir: Path) -> tuple[float, int]:
     """Seconds and peak bytes of a `holdfast run`."""
-    started = time.perf_counter()
-    process = subprocess.Popen([*HOLDFAST, "run", *words, "--run-dir", str(run_dir), "--quiet"])
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, high_water(process.pid))
-        time.sleep(0.02)
-    if process.returncode:
-        sys.exit(f"run {' '.join(words)} ended with {process.returncode}")
-    return time.perf_counter() - started, peak
+    return watched([*HOLDFAST, "run", *words, "--run-dir", str(run_dir), "--quiet"], high_water)
 
 
 def high_water(pid: int) -> int:

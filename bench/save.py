@@ -16,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import xxhash
+from figures import spread
 
 from holdfast.base.records import Batch
 from holdfast.disk.files import CHUNK_BYTES
@@ -53,11 +53,6 @@ RESUME_RECIPE = (
     "pretrain.batch_tokens=256",
     "pretrain.steps=10000",
 )
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median and extremes."""
-    return {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}
 
 
 def state() -> RunState:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from figures import spread
 
 from holdfast.feed.shards import Shards
 from holdfast.feed.write import ShardWriter
@@ -100,10 +100,7 @@ def main(words: list[str]) -> None:
         "recipe": recipe,
         "tokens_1gb": large,
         "environment": environment(),
-        **{
-            name: {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}
-            for name, values in measured.items()
-        },
+        **{name: spread(values) for name, values in measured.items()},
     }
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     print(json.dumps(result, indent=2))

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import tiktoken
+from figures import spread
 from tokenizers import Tokenizer as Library
 from tokenizers import trainers
 
@@ -41,8 +42,7 @@ TRAINING_ROUNDS = 3
 EVERY = 3  # one in so many documents is encoded; all are learned from
 SETTINGS = TokenizerSettings(vocab_size=8192, train_bytes=1 << 40)
 
-Ids = list[list[int]]
-Encode = Callable[[Sequence[str]], Ids]
+Encode = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 
 
 def books(folder: Path) -> list[str]:
@@ -94,16 +94,10 @@ def ours(tokenizer: Tokenizer, threads: int) -> Encode:
 
 def arrays(tokenizer: Tokenizer, threads: int) -> Encode:
     """The same as the token stage calls it, without lists."""
-    encode = Tokenizer(tokenizer.vocabulary).encode_arrays
-    return lambda texts: encode(texts)  # type: ignore[return-value]  # arrays compare as lists do, one by one
+    return Tokenizer(tokenizer.vocabulary).encode_arrays
 
 
 SYSTEMS = {"holdfast": ours, "holdfast arrays": arrays, "tokenizers": plain_library, "tiktoken": tiktokens}
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median and extremes."""
-    return {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}
 
 
 def encoded(encode: Encode, texts: Sequence[str]) -> tuple[float, str]:

@@ -90,6 +90,24 @@ def test_the_commands_of_the_page_on_own_texts_run(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "runs")
 
 
+@pytest.mark.slow
+def test_the_commands_of_the_page_on_no_network_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one machine, where everything is there already."""
+    monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "london.yaml").write_text("extends: smoke\ncorpus: {path: texts}\n", "utf-8")
+    ours = commands(ROOT / "docs" / "how-to" / "no-network.md")
+    assert [command.split()[1] for command in ours] == ["fetch", "fetch", "verify", "run", "run", "cache", "cache"]
+    run_all(ours, tmp_path)
+    assert (tmp_path / "london.tar").stat().st_size > 10_000
+
+
+def test_the_commands_of_the_page_on_archives_that_ask_nobody_run(tmp_path: Path) -> None:
+    ours = commands(ROOT / "docs" / "how-to" / "text-from-archives.md")
+    local = [command for command in ours if command.split()[1:3] in (["sources", "list"], ["sources", "show"])]
+    assert len(local) >= 2
+    run_all(local, tmp_path)
+
+
 def test_the_page_on_own_texts_names_the_cleaning_steps_as_they_are() -> None:
     page = (ROOT / "docs" / "how-to" / "your-own-texts.md").read_text("utf-8")
     rows = re.findall(r"^\| `(\w+)` \|.*\| (yes )?\|$", page, re.MULTILINE)

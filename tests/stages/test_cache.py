@@ -11,6 +11,7 @@ import pytest
 
 from holdfast.disk import fileops, parts
 from holdfast.stages.cache import Cache
+from holdfast.stages.resuming.changes import words
 from holdfast.stages.stage import RECORD, Wanted
 
 FILES = {"train/00000.bin": b"ids" * 1000, "train/manifest.json": b"{}", "val/00000.bin": b"other"}
@@ -121,8 +122,8 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, folder: Path) 
         record = cache.folder / "tokens" / f"{wanted(vocab_size=number).fingerprint}.json"
         os.utime(record, (1000 + number, 1000 + number))
     cache.take("tokens", wanted(vocab_size=0), tmp_path / "other")
-    assert [entry.made_of["settings.vocab_size"] for entry in cache.entries()] == [0, 3, 2, 1]
-    assert [entry.made_of["settings.vocab_size"] for entry in cache.prune(2 * size)] == [2, 1]
+    assert [entry.settings["vocab_size"] for entry in cache.entries()] == [0, 3, 2, 1]
+    assert [entry.settings["vocab_size"] for entry in cache.prune(2 * size)] == [2, 1]
     assert [entry.bytes for entry in cache.entries()] == [size, size]
     cache.prune(0)
     assert cache.entries() == []
@@ -134,10 +135,9 @@ def test_the_nearest_says_how_it_differs(tmp_path: Path, folder: Path) -> None:
     assert cache.differences("tokens", wanted()) == []
     cache.keep("tokens", Wanted({"vocab_size": 9, "kind": "char"}, {"corpus": "c9"}), folder, {})
     cache.keep("tokens", wanted(vocab_size=4096), folder, {})
-    assert cache.differences("tokens", wanted()) == ["vocab_size: 4096 is kept, 512 is wanted"]
-    other_text = Wanted({**wanted().settings, "sources": "s2"}, {"corpus": "c2"})
-    assert cache.differences("tokens", other_text) == [
-        "other corpus",
-        "other sources",
-        *cache.differences("tokens", wanted()),
+    assert words(cache.differences("tokens", wanted())) == "tokens.vocab_size 4096 -> 512 (identity)"
+    other_text = Wanted(wanted().settings, {"corpus": "c2"})
+    assert [change.setting for change in cache.differences("tokens", other_text)] == [
+        "tokens.vocab_size",
+        "the result of corpus",
     ]

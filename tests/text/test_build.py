@@ -2,19 +2,16 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import yaml
 
-from holdfast.base.faults import DataFault, DiskFault, Fault, Stopped
-from holdfast.disk.fileops import watched
+from holdfast.base.faults import DataFault, DiskFault
 from holdfast.disk.files import chunk_hashes
-from holdfast.text import crew, gather, harbour, leakage, meter
+from holdfast.text import gather
 from holdfast.text.build import CorpusSummary, build_corpus, is_free
 from holdfast.text.corpus import read_split
 from holdfast.text.dedup.leaks import sampled
@@ -22,11 +19,14 @@ from holdfast.text.manifest import read_manifest
 from holdfast.text.settings import CorpusSettings
 from holdfast.text.sides import COPY, NEAR_COPY
 
-from ..disk.breaking import WAYS, Mirror, contents, goes_on_wherever_it_is_broken, nothing_goes_past_the_watcher
-
 
 def make(path: Path, out: Path, seed: int = 1, **settings: Any) -> CorpusSummary:
     return build_corpus(CorpusSettings(path=str(path), **settings), seed, out, lambda done, total: None)
+
+
+def everything(shelf: Path) -> dict[str, Any]:
+    """Settings that leave nothing unasked."""
+    return {"dedup": {"paragraphs": "exact", "decontaminate": [str(shelf.parent / "eval.jsonl")]}, "val_fraction": 0.3}
 
 
 def ids(out: Path, split: str) -> set[str]:
@@ -110,35 +110,6 @@ def test_other_settings_and_damage_make_it_anew(corpus_folder: Path, tmp_path: P
     assert make(corpus_folder, out).fingerprint != summary.fingerprint
 
 
-def test_nothing_goes_past_the_watcher(library: Path, tmp_path: Path) -> None:
-    nothing_goes_past_the_watcher(partial(make, library), tmp_path / "out")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
-def test_wherever_it_is_broken_it_goes_on_behind_the_finished_parts(library: Path, tmp_path: Path, way: str) -> None:
-    counted = goes_on_wherever_it_is_broken(partial(make, library), tmp_path / "out", way, 6)
-    assert counted["finished_files_kept"] > 20
-
-
-@pytest.fixture
-def shelf(library: Path) -> Path:
-    """The library with all that can be there twice: a paragraph, a verse, a question, an edition with misprints."""
-    passage = " ".join(f"passage{number}" for number in range(30))
-    for number, path in enumerate(sorted((library / "a").iterdir())):
-        path.write_text(f"{path.read_text('utf-8')}\n\n{passage}\n\nIts number is {number}.\n", "utf-8")
-    book = " ".join(document.text for document in harbour.documents(60, 8)).split()
-    (library / "book.txt").write_text(" ".join(book))
-    (library / "edition.txt").write_text(" ".join("rn" + word if n % 40 == 7 else word for n, word in enumerate(book)))
-    (library.parent / "eval.jsonl").write_text(json.dumps({"query": " ".join(book[300:330])}))
-    return library
-
-
-def everything(shelf: Path) -> dict[str, Any]:
-    """Settings that leave nothing unasked."""
-    return {"dedup": {"paragraphs": "exact", "decontaminate": [str(shelf.parent / "eval.jsonl")]}, "val_fraction": 0.3}
-
-
 def test_all_that_is_there_twice_is_found(shelf: Path, tmp_path: Path) -> None:
     found = make(shelf, tmp_path / "out", **everything(shelf)).manifest["dedup"]
     assert (found["copies"], found["near_copies"]) == (1, 1)
@@ -184,33 +155,6 @@ def test_the_ledger_knows_every_document(shelf: Path, tmp_path: Path) -> None:
     assert rows[edition["row_of_original"]]["id"] == "book.txt"
     assert rows[edition["row_of_original"]]["steps"] == ["decontaminated"]
     assert all(len(row["hash"]) == 32 and row["words"] > 0 and row["licence"] == "unknown" for row in rows)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
-def test_wherever_it_is_broken_all_that_was_found_is_the_same(shelf: Path, tmp_path: Path, way: str) -> None:
-    build = partial(make, shelf, **everything(shelf))
-    assert goes_on_wherever_it_is_broken(build, tmp_path / "out", way, 8)["finished_files_kept"] > 20
-
-
-@pytest.mark.slow
-def test_the_number_of_processes_changes_nothing(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make(shelf, tmp_path / "one", workers=1, **everything(shelf))
-    monkeypatch.setattr(crew, "ALONE", 500)
-    monkeypatch.setattr(crew, "BATCH", 900)
-    for workers in (1, 2, 3):
-        make(shelf, tmp_path / str(workers), workers=workers, **everything(shelf))
-        assert contents(tmp_path / str(workers)) == contents(tmp_path / "one")
-
-
-@pytest.mark.slow
-def test_several_processes_go_on_wherever_they_are_broken(
-    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(crew, "ALONE", 500)
-    monkeypatch.setattr(crew, "BATCH", 900)
-    build = partial(make, shelf, workers=2, **everything(shelf))
-    assert goes_on_wherever_it_is_broken(build, tmp_path / "out", "killed", 3)["finished_files_kept"] > 20
 
 
 def test_other_evaluation_files_make_it_anew(shelf: Path, tmp_path: Path) -> None:
@@ -347,62 +291,6 @@ def test_long_lines_and_spelled_out_special_tokens_pass_as_they_are(tmp_path: Pa
     documents = {each.id: each.text for split in ("train", "val") for each in read_split(tmp_path / "out", split)}
     assert documents["ünï/special.md"] == texts["ünï/special.md"]
     assert sum(len(text) for text in documents.values()) == sum(len(text) for text in texts.values())
-
-
-def test_it_can_be_asked_to_stop_while_it_looks_for_leaks(
-    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And goes on behind the parts that it has looked through."""
-    out, settings = tmp_path / "out", CorpusSettings(path=str(shelf), **everything(shelf))
-    monkeypatch.setattr(leakage, "TELL", 1)
-
-    def stopping(done: int, total: int | None) -> None:
-        if len(list(out.glob(".looked-*.json"))) == 2:
-            raise Stopped("asked to stop", "start again")
-
-    with pytest.raises(Stopped):
-        build_corpus(settings, 1, out, stopping)
-    looked = {path: path.stat().st_mtime_ns for path in out.glob(".looked-*.json")}
-    assert len(looked) == 2
-    assert not list(out.glob("train-*"))
-    watcher = Mirror()
-    with watched(watcher):
-        build_corpus(settings, 1, out, lambda done, total: None)
-    assert not {path.name for path in looked} & watcher.created
-    make(shelf, tmp_path / "unbroken", **everything(shelf))
-    assert contents(out) == contents(tmp_path / "unbroken")
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_killed_stops_the_build_and_costs_only_what_was_begun(
-    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(crew, "ALONE", 500)
-    monkeypatch.setattr(crew, "BATCH", 900)
-    monkeypatch.setattr(meter, "_STEP_BYTES", 1)
-    out, settings = tmp_path / "out", CorpusSettings(path=str(shelf), workers=2, **everything(shelf))
-    others = set(psutil.Process().children())  # of other tests, which have nothing to do with this one
-
-    def killing(done: int, total: int | None) -> None:
-        if (out / ".gathered-00002.json").exists():
-            for child in set(psutil.Process().children()) - others:
-                child.kill()
-
-    with pytest.raises(Fault, match="a worker process was killed by signal 9"):
-        build_corpus(settings, 1, out, killing)
-    assert not set(psutil.Process().children()) - others
-    assert goes_on(settings, out) >= 3
-    make(shelf, tmp_path / "unbroken", **everything(shelf))
-    assert contents(out) == contents(tmp_path / "unbroken")
-
-
-def goes_on(settings: CorpusSettings, out: Path) -> int:
-    """Finish a build; returns how many of its finished parts were taken over as they were."""
-    finished = {path.name for path in out.glob(".gathered-*.json")}
-    watcher = Mirror()
-    with watched(watcher):
-        build_corpus(settings, 1, out, lambda done, total: None)
-    return len(finished - watcher.created)
 
 
 def test_a_folder_is_free_unless_something_would_be_taken_away(tmp_path: Path, corpus_folder: Path) -> None:

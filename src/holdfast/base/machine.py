@@ -41,8 +41,7 @@ def memory(system: Path = SYSTEM) -> Memory:
 def cores(system: Path = SYSTEM) -> int:
     """How many cores this process may keep busy at once, at least one."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quotas = (math.ceil(quota) for quota in _quotas(system))
-    return max(1, min(here, *quotas, here))
+    return max(1, min([here, *(math.ceil(quota) for quota in _quotas(system))]))
 
 
 def _memory_groups(system: Path) -> Iterator[tuple[Path, str, str, str]]:

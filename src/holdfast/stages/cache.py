@@ -12,12 +12,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from holdfast.disk import fileops, parts
 from holdfast.disk.files import atomic_writer
+from holdfast.stages.resuming.changes import Change, between
 from holdfast.stages.stage import RECORD, Wanted
 
 MADE = "made"
@@ -27,12 +28,13 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that is kept. made_of: its settings and inputs, flat. bytes: of all its files. used: seconds since 1970
+    """One thing that is kept. settings, inputs: what it was made of. bytes: of all its files. used: seconds since 1970
     at which it was last taken."""
 
     stage: str
     fingerprint: str
-    made_of: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, str]
     bytes: int
     used: float
 
@@ -88,20 +90,19 @@ class Cache:
                 gone.append(entry)
         return gone
 
-    def differences(self, stage: str, wanted: Wanted) -> list[str]:
-        """How the most similar thing that is kept for a stage differs from what is wanted, a setting each; the one used
-        last of several. Empty where nothing is kept."""
-        ours = flat({"settings": wanted.settings, "inputs": wanted.inputs})
-        found = [_told(entry.made_of, ours) for entry in self.entries() if entry.stage == stage]
+    def differences(self, stage: str, wanted: Wanted) -> list[Change]:
+        """How the most similar thing that is kept for a stage differs from what is wanted; of several the one used
+        last. Empty where nothing is kept."""
+        found = [between(stage, asdict(entry), wanted) for entry in self.entries() if entry.stage == stage]
         return min(found, key=len, default=[])
 
     def _entries(self) -> Iterator[Entry]:
         for folder in fileops.entries(self.folder):
             for path in fileops.entries(folder):
                 if path.suffix == ".json" and (known := _read(path)) is not None:
-                    made_of = flat({name: known[name] for name in ("settings", "inputs")})
                     size = sum(facts["bytes"] for facts in known["files"].values())
-                    yield Entry(folder.name, path.stem, made_of, size, path.stat().st_mtime)
+                    used = path.stat().st_mtime
+                    yield Entry(folder.name, path.stem, known["settings"], known["inputs"], size, used)
 
     def _clear_away(self) -> None:
         """What has no record that can be read, unless somebody may still be at work on it."""
@@ -120,33 +121,6 @@ class Cache:
 
     def _record(self, stage: str, fingerprint: str) -> Path:
         return self.folder / stage / f"{fingerprint}.json"
-
-
-def flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Nested plain data as dotted name -> value."""
-    if not isinstance(value, Mapping) or not value:
-        return {path: value}
-    found: dict[str, Any] = {}
-    for name, inner in value.items():
-        found |= flat(inner, f"{path}.{name}" if path else name)
-    return found
-
-
-def _told(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
-    """`vocab_size: 8192 is kept, 4096 is wanted`; of hashes only whose they are."""
-    names = [name for name in sorted(theirs.keys() | ours.keys()) if theirs.get(name) != ours.get(name)]
-    told = []
-    for name in names:
-        group, _, setting = name.partition(".")
-        if group == "inputs" or setting == "sources":
-            told.append(f"other {setting}")
-        else:
-            told.append(f"{setting}: {_shown(theirs.get(name))} is kept, {_shown(ours.get(name))} is wanted")
-    return told
-
-
-def _shown(value: Any) -> str:
-    return "off" if value is None else str(value)
 
 
 def _read(record: Path) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ TOKENS = "manifest.json"  # of the shards of one side
 def settings(recipe: Recipe) -> Mapping[str, Any]:
     """The corpus section, the seed of the split, how a corpus is written, and what the named files hold right now."""
     section = identity(recipe.corpus)
-    return section | {"schema": SCHEMA, "seed": recipe.seed, "sources": source_fingerprint(recipe.corpus)}
+    return section | {"schema": SCHEMA, "seed": recipe.seed, "content": source_fingerprint(recipe.corpus)}
 
 
 def work(run: Run) -> Mapping[str, Any]:

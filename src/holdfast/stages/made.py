@@ -9,6 +9,7 @@ from typing import Any
 from holdfast.base.faults import NotReady
 from holdfast.disk.places import cache_folder
 from holdfast.stages.cache import Cache
+from holdfast.stages.resuming.changes import words
 from holdfast.stages.run import Run
 from holdfast.stages.stage import Stage, Wanted
 
@@ -29,13 +30,13 @@ def made(run: Run, stage: Stage, wanted: Wanted) -> Mapping[str, Any]:
         return facts
     differences = cache.differences(stage.name, wanted)
     if policy == "require":
-        why = "; ".join(differences[:MOST_TOLD]) or f"nothing is kept in {cache.folder / stage.name}"
+        why = words(differences[:MOST_TOLD]) or f"nothing is kept in {cache.folder / stage.name}"
         raise NotReady(
             f"tokens.cache is `require`, and the {stage.name} of this recipe is not there: {why}",
             "set tokens.cache=auto to have it made, or give the settings it was made with",
         )
     if 0 < len(differences) <= MOST_TOLD:
-        run.say(f"{stage.name}: made anew ({'; '.join(differences)})")
+        run.say(f"{stage.name}: made anew, as what is kept differs: {words(differences)}")
     started = time.monotonic()
     facts = stage.work(run)
     if policy == "rebuild" or time.monotonic() - started >= WORTHWHILE_SECONDS:

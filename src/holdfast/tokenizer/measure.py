@@ -54,7 +54,9 @@ def subject(path: Path) -> Subject:
         return of_ours(str(path), Tokenizer(adopt(path)))
     try:
         library = Library.from_file(str(file))
-    except Exception as error:  # the library raises this very class, whatever is wrong with the file
+    except Exception as error:
+        if type(error) is not Exception:  # the library raises this very class, whatever is wrong with the file
+            raise
         raise DataFault(f"{file} is no tokenizer: {error}", "give a tokenizer.json or a folder with one") from error
 
     def encode(texts: Sequence[str]) -> list[Ids]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from holdfast.base.faults import RecipeFault
 from holdfast.stages.planning.checks import examine
 from holdfast.stages.recipe import resolve
+from holdfast.stages.supplies import fetching
 from holdfast.stages.supplies.sources import list_sources, record_check, show_source
 from holdfast.text.fetch.lock import lock_path
 from holdfast.text.fetch.place import sources_folder
@@ -62,8 +65,39 @@ def test_a_recipe_may_name_sources_instead_of_a_path_or_beside_it() -> None:
         resolve("smoke", ["corpus.path=off"])
 
 
-def test_a_plan_says_what_is_not_here_and_what_is_off(tmp_path: Path) -> None:
-    for words, said in (("[pepys-diary, stow-survey]", "pepys-diary"), ("[old-bailey]", "not enabled")):
-        recipe = resolve("smoke", [f"corpus.sources={words}", "sft.enabled=false"]).recipe
-        case = examine(recipe, tmp_path / "run", ("corpus",))
-        assert any(said in problem.what for problem in case.problems)
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("[pepys-diary, stow-survey]", ["pepys-diary was not fetched", "stow-survey was not fetched"]),
+        ("[old-bailey]", ["old-bailey is not enabled"]),
+        ("[nobody-knows]", ["nobody-knows"]),
+    ],
+)
+def test_a_plan_says_once_each_what_is_not_here_and_what_is_off(tmp_path: Path, named: str, said: list[str]) -> None:
+    recipe = resolve("smoke", [f"corpus.sources={named}", "sft.enabled=false"]).recipe
+    problems = [problem.what for problem in examine(recipe, tmp_path / "run", ("corpus",)).problems]
+    assert len(problems) == len(said)
+    assert all(part in what for part, what in zip(said, problems, strict=True))
+
+
+def test_what_matters_more_is_listed_first_and_what_is_off_last() -> None:
+    found, _ = list_sources([], None, None, None)
+    order = [(each["state"] == "off", ["high", "medium", "low"].index(each["priority"])) for each in found]
+    assert order == sorted(order)
+    assert len(set(order)) > 3
+
+
+def test_what_matters_more_is_fetched_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    said = {"stow-survey": "low", "pepys-diary": "medium", "evelyn-diary": "high"}
+    mine.write_text(f"sources: {{{', '.join(f'{id}: {{priority: {word}}}' for id, word in said.items())}}}")
+    asked_for: list[str] = []
+    monkeypatch.setattr(fetching, "_listed", lambda source, *rest: asked_for.append(source.id))
+    named = ["corpus.sources=[stow-survey, pepys-diary, evelyn-diary]", f"corpus.source_files=[{mine}]"]
+    fetching.fetch(resolve("smoke", named).recipe, no_bar, refresh=False, again=False)
+    assert asked_for == ["evelyn-diary", "pepys-diary", "stow-survey"]
+
+
+@contextmanager
+def no_bar(description: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    yield lambda done, total: None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import NamedTuple
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from holdfast.evals.report.facts import Record
 from holdfast.evals.report.figures import compact
+from holdfast.evals.report.page import pages
 from holdfast.evals.report.summary import Table, Tile, words
 
 _COLUMNS = ("documents", "words", "characters", "bytes", "val_documents", "val_bytes")
@@ -25,23 +23,23 @@ class Share(NamedTuple):
 
 def render_corpus(manifest: Record) -> str:
     """A corpus manifest as one HTML page: no script, no request to anywhere; names out of the texts are escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     decades = {name if name == "unknown" else f"{name}s": row for name, row in manifest["decades"].items()}
-    return environment.get_template("corpus.html.j2").render(
-        manifest=manifest,
-        tiles=_tiles(manifest),
-        sources=_bars(manifest["sources"]),
-        decades=_bars(decades) if len(decades) > 1 else [],
-        tables=[_table("sides", manifest["splits"]), *(_table(key, manifest[key]) for key in ("sources", "licences"))],
-        left_out=Table("left out", (), [(why, f"{count:,}") for why, count in manifest["rejected"].items()]),
-        twice=Table("text that is there twice", (), list(_twice(manifest["dedup"]))),
-        steps=Table("cleaning", (), [(name, f"version {version}") for name, version in manifest["clean"].items()]),
+    return (
+        pages()
+        .get_template("corpus.html.j2")
+        .render(
+            manifest=manifest,
+            tiles=_tiles(manifest),
+            sources=_bars(manifest["sources"]),
+            decades=_bars(decades) if len(decades) > 1 else [],
+            tables=[
+                _table("sides", manifest["splits"]),
+                *(_table(key, manifest[key]) for key in ("sources", "licences")),
+            ],
+            left_out=Table("left out", (), [(why, f"{count:,}") for why, count in manifest["rejected"].items()]),
+            twice=Table("text that is there twice", (), list(_twice(manifest["dedup"]))),
+            steps=Table("cleaning", (), [(name, f"version {version}") for name, version in manifest["clean"].items()]),
+        )
     )
 
 

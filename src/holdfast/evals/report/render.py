@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from holdfast.base.records import Score
 from holdfast.evals.report import chart, figures, summary
 from holdfast.evals.report.curve import curve_svg
 from holdfast.evals.report.facts import RunFacts
+from holdfast.evals.report.page import pages
 
 SCORE_KEYS = tuple(field.name for field in fields(Score))
 
@@ -44,13 +43,7 @@ def render_html(facts: RunFacts) -> str:
 
     Everything a model or a user wrote is escaped: it is shown, never interpreted.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages()
     environment.filters |= {
         "words": summary.words,
         "score": figures.score,

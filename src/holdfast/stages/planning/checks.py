@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -135,7 +136,9 @@ def _corpus(case: Case) -> Iterator[Problem]:
     if settings.generator is None:
         files = [] if settings.path is None else list(_files(case, settings.path, "corpus.path"))
         yield from _unusable(files, "corpus.path")
-        files += (case.attempt(partial(input_files, settings)) or []) if settings.sources is not None else []
+        if settings.sources is not None:
+            with suppress(Fault):  # what of them is not here, or does not exist, is a problem of `_supplies`
+                files += input_files(settings)
         for library, name in {library_for(file.name): file.name for file in files}.items():
             if library is not None and not _installed(library):
                 yield Problem(f"{library} is not installed, and {name} needs it", "pip install 'holdfast[data]'")
@@ -146,7 +149,7 @@ def _corpus(case: Case) -> Iterator[Problem]:
 
 def _supplies(case: Case) -> Iterator[Problem]:
     """What else has to be on this machine, by name and size."""
-    looked_at = ("corpus.path", "sft.path", "tokenizer.load", "pretrain.init_from", *(case.recipe.corpus.sources or ()))
+    looked_at = ("corpus.path", "sft.path", "tokenizer.load", "pretrain.init_from")
     for lack in case.attempt(lambda: list(lacking(case.recipe, besides=looked_at))) or []:
         yield Problem(lack.what, lack.remedy)
 

@@ -67,6 +67,7 @@ def fetch(recipe: Recipe, bar: Bar, *, refresh: bool, again: bool, clock: Clock 
     """
     brought = Brought()
     sources = [source for source in chosen_sources(recipe) if fetchable(source.entry)]
+    sources.sort(key=lambda source: source.entry.turn)
     if sources:
         with Client(recipe.corpus.fetch, clock) as client:
             _bring(sources, client, brought, bar, refresh=refresh, again=again)

@@ -82,22 +82,21 @@ class Need:
     words: tuple[str, ...] = ()
 
 
-def needs(recipe: Recipe, *, forgetting: bool = False) -> list[Need]:
+def needs(recipe: Recipe, besides: Collection[str] = (), *, forgetting: bool = False) -> list[Need]:
     """All that `recipe` needs. Looks at names only; nothing is opened but what remembers them.
 
+    besides: settings whose needs are left out, and not looked for.
     forgetting: as if nobody had recorded what the user's own files are.
     Raises RecipeFault for a source that does not exist or is switched off.
     """
-    found = [need for declared in DECLARED for need in declared(recipe)]
+    found = [need for declared in DECLARED for need in declared(recipe, besides)]
     return [_own(need.kind, need.name, need.words, fresh=True) if forgetting and need.words else need for need in found]
 
 
 def lacking(recipe: Recipe, besides: Collection[str] = ()) -> Iterator[Lack]:
-    """What is missing by name or size, in a moment: what a plan says of it. besides: needs that somebody else looks
-    at, by name. Raises RecipeFault."""
-    for need in needs(recipe):
-        if need.name in besides:
-            continue
+    """What is missing by name or size, in a moment: what a plan says of it. besides: settings that somebody else looks
+    at. Raises RecipeFault."""
+    for need in needs(recipe, besides):
         yield from need.lacks
         for file in need.files:
             if why := misses(file):
@@ -140,7 +139,7 @@ def named_places(recipe: Recipe) -> list[Path]:
     return [Path(*takewhile(lambda part: not has_magic(part), Path(word).parts)) for word in words]
 
 
-def _sources(recipe: Recipe) -> Iterator[Need]:
+def _sources(recipe: Recipe, besides: Collection[str]) -> Iterator[Need]:
     for source in chosen_sources(recipe):
         if source.entry.kind == "local":
             yield _own("texts", f"source {source.id}", _words(source.entry.path))
@@ -181,18 +180,18 @@ def _because(each: Locked) -> str:
     return f": {each.why}" if each.why else ""
 
 
-def _files(recipe: Recipe) -> Iterator[Need]:
+def _files(recipe: Recipe, besides: Collection[str]) -> Iterator[Need]:
     """What settings name; of those of a stage that is switched off, nothing."""
     values = flat(recipe)
     for setting, kind in FILES.items():
         words = _words(values.get(setting))
-        if words and values.get(f"{setting.partition('.')[0]}.enabled", True):
+        if setting not in besides and words and values.get(f"{setting.partition('.')[0]}.enabled", True):
             yield _own(kind, setting, words)
 
 
-def _weights(recipe: Recipe) -> Iterator[Need]:
+def _weights(recipe: Recipe, besides: Collection[str]) -> Iterator[Need]:
     source = recipe.pretrain.init_from
-    if source is None:
+    if source is None or "pretrain.init_from" in besides:
         return
     # They bring torch, which nobody waits for where no weights are named.
     from holdfast.stages.resuming.choice import located
@@ -210,7 +209,7 @@ def _weights(recipe: Recipe) -> Iterator[Need]:
     yield Need("weights", "pretrain.init_from", files, remedy="copy that checkpoint again, or name another one")
 
 
-DECLARED: tuple[Callable[[Recipe], Iterator[Need]], ...] = (_sources, _files, _weights)
+DECLARED: tuple[Callable[[Recipe, Collection[str]], Iterator[Need]], ...] = (_sources, _files, _weights)
 
 
 def _own(kind: Kind, name: str, words: Sequence[str], get: str = "", fresh: bool = False) -> Need:

@@ -28,7 +28,9 @@ def list_sources(
         years = None if period is None else parse_years(period)
     except ValueError as error:
         raise RecipeFault(f"--period {period}: {error}", "such as --period 1700-1800") from None
-    found = sorted(registry.chosen(years, place, licence), key=lambda source: not source.entry.enabled)
+    found = sorted(
+        registry.chosen(years, place, licence), key=lambda source: (not source.entry.enabled, source.entry.turn)
+    )
     return [describe(source) for source in found], [
         f"{source.origin} changes {source.id}: {', '.join(source.changes)}"
         for source in found
@@ -92,3 +94,7 @@ def check_sources(files: Sequence[str], ids: Sequence[str], quiet: bool) -> list
             found.append({"source": source.id, "ok": finding.ok, "alive": finding.alive, "dead": dead})
             progress(number, len(chosen))
     return found
+
+
+def _order(source: Source) -> tuple[bool, int]:
+    return not source.entry.enabled, source.entry.turn

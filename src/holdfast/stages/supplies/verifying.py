@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from holdfast.base.faults import DataFault, Fault
+from holdfast.base.machine import cores
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.supplies.needs import Expected, Lack, Need, misses, needs
 from holdfast.text.look import Look, look
@@ -84,7 +84,7 @@ def verify(recipe: Recipe, quick: bool, progress: Progress) -> Verification:
     total = sum(_size(file) for need in wanted for file in need.files)
     done = 0
     checked = []
-    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(min(MOST_THREADS, cores())) as threads:
         going = [(need, [(file, threads.submit(_see, file, quick)) for file in need.files]) for need in wanted]
         for need, files in going:
             seen = []

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from holdfast.text.dedup.shingles import code_points
 
-DIGEST_WORDS = 2  # of 64 bits: among a billion texts, one false copy in 10^20
 _SPACES = b" \t\n\r\v\f"
 _BLOCK_CHARACTERS = 1 << 15
 _LAST_SPACE = 0x3000  # of Unicode

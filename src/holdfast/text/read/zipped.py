@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import struct
 import zipfile
@@ -94,4 +95,4 @@ def member_bytes(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 def _told(error: OSError) -> Exception:
     """The disk's own errors as they are; those of the library about positions inside the archive have no number."""
-    return error if error.errno not in (None, 22) else Unreadable("damaged archive", str(error))
+    return error if error.errno not in (None, errno.EINVAL) else Unreadable("damaged archive", str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
@@ -57,6 +57,9 @@ Period = Annotated[
 Bytes = Annotated[Count, BeforeValidator(_size, json_schema_input_type=int | str)]
 
 
+Priority = Literal["high", "medium", "low"]
+
+
 class Entry(Section):
     """A source of text. Which of the fields below `kind` are used depends on the kind; others are refused."""
 
@@ -69,7 +72,7 @@ class Entry(Section):
     )
     licence: str = Field(min_length=1, description="SPDX identifier, `public domain`, or `unknown`.")
     access: Access = Field(default="open", description="open: for anybody; limited: with rules or in part; or worse.")
-    priority: Literal["high", "medium", "low"] = Field(default="medium", description="What to fetch first.")
+    priority: Priority = Field(default="medium", description="What to fetch first.")
     enabled: bool = Field(default=True, description="Whether a recipe may name it as it stands.")
     why: str | None = Field(default=None, description="Why it is not enabled.")
     url: str | None = Field(default=None, description="Its page, for people.")
@@ -100,6 +103,11 @@ class Entry(Section):
     max_bytes: Bytes | None = Field(default=None, ge=1, description="Fetch no more than this, such as 500MB.")
     max_items: Count | None = Field(default=None, ge=1, description="Fetch no more files than this.")
     max_documents: Count | None = Field(default=None, ge=1, description="Read no more texts than this.")
+
+    @property
+    def turn(self) -> int:
+        """Its place in a queue: of two sources the smaller is fetched, and listed, first."""
+        return get_args(Priority).index(self.priority)
 
     def problems(self) -> Iterator[Problem]:
         """What the types can not say."""
