@@ -51,6 +51,11 @@ def unload() -> None:
     _library = None
 
 
+def in_use() -> str:
+    """By what the steps are made: "torch", or the name of the compiled file, which tells all that went into it."""
+    return "torch" if _library is None or torch.get_num_threads() > 1 else Path(_library._name).stem
+
+
 def fits(x: Tensor) -> bool:
     """Whether the kernels are there and can take `x`. They have one thread: where torch has more, it is left to it."""
     if _library is None or x.dtype != torch.float32 or x.device.type != "cpu":

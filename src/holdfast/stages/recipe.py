@@ -98,6 +98,11 @@ class Recipe(Section):
         default=None, description="what to train in where the device can not do what precision names; off: refuse"
     )
     threads: Count | None = free(None, ge=1, description="CPU threads; off: one per core")
+    kernels: Literal["auto", "off"] = free(
+        "auto",
+        description="what lies between the matrix products on a CPU: auto has it compiled from C, in a second and once, "
+        "where there is a C compiler; off leaves it to torch",
+    )
     budget: Duration | None = Field(
         default=None, description="time for the whole run; stages that do not say how long they train share it"
     )
