@@ -22,13 +22,12 @@ from holdfast.base.records import Batch
 from holdfast.model.build import build, initialise
 from holdfast.model.config import Config
 from holdfast.model.sizes import size_config
-from holdfast.optim.build import OptimizerConfig, build_optimizer
-from holdfast.train import sync
+from holdfast.stages import assemble
 from holdfast.train.guard import Apply, judge
-from holdfast.train.settings import GuardSettings
+from holdfast.train.settings import GuardSettings, OptimizerSettings
 from holdfast.train.state import RunState
 from holdfast.train.step import apply, gradients
-from holdfast.train.sync import Alone, Gang, Lost, gather
+from holdfast.train.sync import Alone, Gang, Lost, gang, gather
 
 STEPS, ROWS, CONTEXT, VOCAB = 50, 12, 16, 61
 SHAPES = ((5, 3), (1,), (4, 2, 2), (7,))
@@ -61,7 +60,7 @@ def main(name: str, world: int, settings: dict[str, Any]) -> None:
 
 def sums(ranks: Gang) -> Any:
     """Totals, and tensors of several shapes added up in buckets too small for all of them."""
-    sync.BUCKET_NUMBERS = 18
+    gang.BUCKET_NUMBERS = 18
     chance = torch.Generator().manual_seed(ranks.rank)
     tensors = [torch.randn(shape, generator=chance) for shape in SHAPES]
     tensors.append(torch.arange(6.0).view(2, 3).T.clone(memory_format=torch.preserve_format) * ranks.rank)  # strided
@@ -134,8 +133,8 @@ def learns(ranks: Gang | Alone, micro: int, optimizer: str) -> list[float]:
     """Losses of 50 real steps on this rank's share of the same batches."""
     model = build(tiny())
     initialise(model, 3)
-    config = OptimizerConfig(optimizer, learning_rate=3e-3)
-    state = RunState(model, build_optimizer(model, config), "pretrain", 5, micro, "fp32")
+    settings = OptimizerSettings(kind=optimizer, learning_rate=3e-3)
+    state = RunState(model, assemble.optimizer(model, settings, ranks), "pretrain", 5, micro, "fp32")
     losses = []
     for step in range(STEPS):
         batch = share_of(step, ranks.rank, ranks.world_size)
@@ -221,10 +220,14 @@ def test_losses_do_not_depend_on_the_number_of_ranks_or_the_micro_batch(optimize
 
 def test_alone_there_is_nobody_to_ask() -> None:
     with gather(Place()) as ranks:
-        tensor = torch.ones(2)
-        ranks.add_up([tensor])
-        ranks.spread([tensor])
-        assert tensor.tolist() == [1, 1]
+        parameter = torch.nn.Parameter(torch.ones(2))
+        parameter.grad = torch.tensor([3.0, 4.0])
+        assert not ranks.hold([parameter])
+        ranks.sum_gradients([parameter])
+        ranks.spread([parameter])
+        ranks.meet()
+        assert (parameter.tolist(), parameter.grad.tolist()) == ([1, 1], [3, 4])
+        assert ranks.length([parameter.grad]) == 5
         assert ranks.total(1, 0.5) == (1, 0.5)
         assert ranks.share("word") == "word"
         assert ranks.asked_to_stop() is None

@@ -18,10 +18,12 @@ from holdfast.model.config import Config
 from holdfast.model.sizes import size_config
 from holdfast.optim.build import Optimizer, OptimizerConfig, build_optimizer
 from holdfast.optim.schedule import ScheduleConfig
+from holdfast.optim.shares import Dealt, deal
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.settings import ModelSettings
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.train.settings import OptimizerSettings, ScheduleSettings, TrainSettings
+from holdfast.train.sync import Ranks
 
 VALIDATION_ROWS = 16  # rows measured at once when nothing smaller is asked for
 
@@ -67,9 +69,19 @@ def fresh_model(config: Config, seed: int, device: torch.device) -> nn.Module:
     return model.to(device)
 
 
-def optimizer(model: nn.Module, settings: OptimizerSettings) -> Optimizer:
-    """The optimizer of one training stage."""
-    return build_optimizer(model, OptimizerConfig(**settings.model_dump()))
+def optimizer(model: nn.Module, settings: OptimizerSettings, ranks: Ranks | None = None) -> Optimizer | Dealt:
+    """The optimizer of one training stage. Where the ranks can hold model and optimizer in common, they do, and each of
+    them steps a share of the parameters."""
+    config = OptimizerConfig(**settings.model_dump())
+    if ranks is None or not ranks.hold(list(model.parameters())):
+        return build_optimizer(model, config)
+    shares = deal(model, config, ranks.world_size)
+    ranks.hold_gradients({name: each for name, each in model.named_parameters() if each.requires_grad}, shares)
+    parts = []
+    for share in shares:
+        parts.append(build_optimizer(model, config, share))
+        ranks.hold(list(parts[-1].state_tensors().values()))
+    return Dealt(parts, ranks.rank, ranks.meet)
 
 
 def schedule(settings: ScheduleSettings) -> ScheduleConfig:

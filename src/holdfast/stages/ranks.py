@@ -74,7 +74,7 @@ def start_alike(ranks: Ranks, state: RunState) -> None:
     tensors = state.tensors()
     ranks.spread([tensor for part in sorted(tensors) for _, tensor in sorted(tensors[part].items())])
     if ranks.rank > 0:
-        state.restore(Manifest(incarnation=0, **fields), tensors)
+        state.restore_fields(Manifest(incarnation=0, **fields))
 
 
 def _work(run: Run, work: Callable[[Run], Any]) -> None:
