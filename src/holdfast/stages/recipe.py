@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field
@@ -97,7 +97,10 @@ class Recipe(Section):
     precision_fallback: Literal["bf16", "fp32"] | None = Field(
         default=None, description="what to train in where the device can not do what precision names; off: refuse"
     )
-    threads: Count | None = free(None, ge=1, description="CPU threads; off: one per core")
+    threads: Count | None = free(None, ge=1, description="CPU threads of each process; off: they share the cores")
+    processes: Literal["auto"] | Annotated[Count, Field(ge=1)] = free(
+        "auto", description="processes that train together on this machine's CPU; auto: as many as are fastest"
+    )
     budget: Duration | None = Field(
         default=None, description="time for the whole run; stages that do not say how long they train share it"
     )
