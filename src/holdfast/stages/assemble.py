@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -47,6 +49,17 @@ def settle_process(threads: int | None) -> None:
         torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     keep_freed_memory()
+
+
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """The threads of all processes on this machine, for what one of them does while the others wait."""
+    own = torch.get_num_threads()
+    torch.set_num_threads(own * place().local_world_size)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(own)
 
 
 def _share_of_cores() -> int | None:
