@@ -4,7 +4,9 @@ This file is also the program of these processes: `in_ranks` starts it with the 
 everything once and becomes one process a rank.
 """
 
+import hashlib
 import json
+import math
 import os
 import socket
 import subprocess
@@ -22,12 +24,15 @@ from holdfast.base.records import Batch
 from holdfast.model.build import build, initialise
 from holdfast.model.config import Config
 from holdfast.model.sizes import size_config
+from holdfast.optim.build import OptimizerConfig, build_optimizer
+from holdfast.optim.shares import Dealt, deal
 from holdfast.stages import assemble
 from holdfast.train.guard import Apply, judge
 from holdfast.train.settings import GuardSettings, OptimizerSettings
 from holdfast.train.state import RunState
 from holdfast.train.step import apply, gradients
-from holdfast.train.sync import Alone, Gang, Lost, gang, gather
+from holdfast.train.sync import Alone, Gang, Lost, Ranks, Team, gang, gather
+from holdfast.train.sync.ranks import euclidean
 
 STEPS, ROWS, CONTEXT, VOCAB = 50, 12, 16, 61
 SHAPES = ((5, 3), (1,), (4, 2, 2), (7,))
@@ -149,6 +154,69 @@ def learns(ranks: Gang | Alone, micro: int, optimizer: str) -> list[float]:
     return losses
 
 
+def holds(ranks: Team, optimizer: str, clip: float | None) -> dict[str, Any]:
+    """Steps of ranks that have all in common: what each of them then sees, and where it lies."""
+    state = fresh(optimizer, ranks)
+    losses = [stepped(state, share_of(step, ranks.rank, ranks.world_size), ranks, clip) for step in range(5)]
+    seen = {"bits": bits(state), "losses": losses, "scalars": state.optimizer.state_scalars()}
+    ranks.meet()
+    if ranks.rank == 0:
+        next(state.model.parameters()).data.fill_(7.0)
+        state.optimizer.state_tensors()["norm.weight.exp_avg"].fill_(8.0)
+    ranks.meet()
+    seen["weight"] = float(next(state.model.parameters()).min())
+    seen["moment"] = float(state.optimizer.state_tensors()["norm.weight.exp_avg"].max())
+    return seen
+
+
+def fresh(optimizer: str, ranks: Ranks | None = None) -> RunState:
+    model = build(tiny())
+    initialise(model, 3)
+    settings = OptimizerSettings(kind=optimizer, learning_rate=3e-3)
+    return RunState(model, assemble.optimizer(model, settings, ranks), "pretrain", 5, ROWS, "fp32")
+
+
+def stepped(state: RunState, batch: Batch, ranks: Ranks, clip: float | None) -> list[float]:
+    (trained,) = ranks.total(batch.trained_tokens)
+    report = gradients(state, batch, int(trained), ranks)
+    apply(state, report, 1.0, clip)
+    state.position += 1
+    return [report.loss, report.grad_norm]
+
+
+def bits(state: RunState) -> str:
+    """A hash of weights and optimizer state."""
+    tensors = [tensor for _, named in sorted(state.tensors().items()) for _, tensor in sorted(named.items())]
+    return hashlib.sha256(b"".join(tensor.contiguous().numpy().tobytes() for tensor in tensors)).hexdigest()
+
+
+def in_one_process(world: int, optimizer: str, clip: float | None) -> str:
+    """What `holds` does, without other processes: the gradients of each share summed in their order, each share of the
+    parameters stepped by itself."""
+    config = OptimizerConfig(optimizer, learning_rate=3e-3)
+    states = [fresh(optimizer) for _ in range(world)]
+    model = states[0].model
+    shares = deal(model, config, world)
+    dealt = Dealt([build_optimizer(model, config, share) for share in shares], 0, lambda: None)
+    for step in range(5):
+        trained = sum(share_of(step, rank, world).trained_tokens for rank in range(world))
+        for rank, state in enumerate(states):
+            state.model.load_state_dict(model.state_dict())
+            gradients(state, share_of(step, rank, world), trained)
+        named = dict(model.named_parameters())
+        for name, parameter in named.items():
+            for state in states[1:]:
+                parameter.grad += dict(state.model.named_parameters())[name].grad
+        in_order = [[named[name].grad for name in named if name in share] for share in shares]
+        norm = math.sqrt(sum(euclidean(grads) ** 2 for grads in in_order))
+        if clip is not None and norm > clip:
+            torch._foreach_mul_([parameter.grad for parameter in named.values()], clip / norm)
+        for part in dealt._parts:
+            part.step(1.0)
+    states[0].optimizer = dealt
+    return bits(states[0])
+
+
 def tiny() -> Config:
     return size_config("tiny", VOCAB, CONTEXT, hidden_size=16, num_layers=2, num_heads=2, num_kv_heads=1)
 
@@ -216,6 +284,18 @@ def test_losses_do_not_depend_on_the_number_of_ranks_or_the_micro_batch(optimize
         told = in_ranks(learns, world, micro=micro, optimizer=optimizer)
         assert all(losses == told[0] for losses in told), "all ranks see the same numbers"
         assert told[0] == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("world", "optimizer", "clip"), [(2, "muon", 0.5), (2, "adamw", 0.5), (3, "muon", None)])
+def test_ranks_of_one_machine_hold_one_state_and_come_to_the_bits_of_one_process(
+    world: int, optimizer: str, clip: float | None
+) -> None:
+    told = in_ranks(holds, world, optimizer=optimizer, clip=clip)
+    assert all(each == told[0] for each in told)
+    assert told[0]["scalars"] == {"steps": 5}
+    assert (told[0]["weight"], told[0]["moment"]) == (7.0, 8.0), "what one writes all see"
+    assert told[0]["bits"] == in_one_process(world, optimizer, clip)
 
 
 def test_alone_there_is_nobody_to_ask() -> None:

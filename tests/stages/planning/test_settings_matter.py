@@ -43,6 +43,7 @@ BASE = (
 OTHER: dict[str, Any] = {
     "precision": "bf16",
     "budget": "9min",
+    "processes": 2,
     "corpus.documents": 900,
     "tokenizer.kind": "byte",
     "tokenizer.vocab_size": 448,
