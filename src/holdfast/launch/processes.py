@@ -23,7 +23,7 @@ from holdfast.launch.trial_steps import measure
 from holdfast.stages.processes import Division, divide
 from holdfast.stages.recipe import Recipe
 
-GOODBYE_SECONDS = 10.0  # for a process to end once it was told to
+GOODBYE_SECONDS = 3.0  # for a process to end once it was told to
 NOTICE_SECONDS = 1.0  # for the system to tell of the end of a process whose connection is gone
 
 
