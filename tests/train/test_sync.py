@@ -55,7 +55,10 @@ def main(name: str, world: int, settings: dict[str, Any]) -> None:
     for rank in range(world):
         if os.fork() == 0:
             os.environ["RANK"] = str(rank)
-            with gather(Place(rank, world, world)) as ranks:
+            there = settings.pop("there", "on one machine")
+            with gather(Place(rank, world, 1 if there == "apart" else world)) as ranks:
+                if there == "unseen":
+                    Team._able = False
                 line = json.dumps([rank, globals()[name](ranks, **settings)]) + "\n"
             os.write(1, line.encode())  # in one piece, whatever the others write
             os._exit(0)
@@ -280,8 +283,13 @@ def test_losses_do_not_depend_on_the_number_of_ranks_or_the_micro_batch(optimize
     alone = learns(Alone(), ROWS, optimizer)
     assert alone[-1] < 0.8 * alone[0]
     assert learns(Alone(), 5, optimizer) == pytest.approx(alone, rel=1e-5)
-    for world, micro in ((2, ROWS), (4, 1)):
-        told = in_ranks(learns, world, micro=micro, optimizer=optimizer)
+    for world, micro, there in (
+        (2, ROWS, "on one machine"),
+        (4, 1, "on one machine"),
+        (2, 1, "apart"),
+        (2, 1, "unseen"),
+    ):
+        told = in_ranks(learns, world, micro=micro, optimizer=optimizer, there=there)
         assert all(losses == told[0] for losses in told), "all ranks see the same numbers"
         assert told[0] == pytest.approx(alone, rel=1e-5)
 

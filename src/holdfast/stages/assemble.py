@@ -24,7 +24,7 @@ from holdfast.optim.shares import Dealt, deal
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.settings import ModelSettings
 from holdfast.tokenizer.codec import Tokenizer
-from holdfast.train.heap import keep_freed_memory
+from holdfast.train.heap import give_back, keep_freed_memory
 from holdfast.train.settings import OptimizerSettings, ScheduleSettings, TrainSettings
 from holdfast.train.sync import Ranks
 
@@ -103,6 +103,7 @@ def optimizer(model: nn.Module, settings: OptimizerSettings, ranks: Ranks | None
     for share in shares:
         parts.append(build_optimizer(model, config, share))
         ranks.hold(list(parts[-1].state_tensors().values()))
+        give_back()  # what each had for itself
     return Dealt(parts, ranks.rank, ranks.meet)
 
 

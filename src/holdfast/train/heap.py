@@ -24,8 +24,18 @@ def keep_freed_memory() -> bool:
     own = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
     if own or os.environ.get(VARIABLE) == "system":
         return False
-    library = ctypes.CDLL(None)
-    if not hasattr(library, "gnu_get_libc_version"):
+    if (library := _glibc()) is None:
         return False
     wanted = ((M_MMAP_THRESHOLD, NEVER), (M_TRIM_THRESHOLD, NEVER), (M_TOP_PAD, TOP_PAD))
     return all([library.mallopt(parameter, value) == 1 for parameter, value in wanted])
+
+
+def give_back() -> None:
+    """Give back what is free now, once: after something large that will not be needed again."""
+    if (library := _glibc()) is not None:
+        library.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    library = ctypes.CDLL(None)
+    return library if hasattr(library, "gnu_get_libc_version") else None
