@@ -150,7 +150,7 @@ def fresh_state(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> 
     """The state before the first step, with the number format `chosen`."""
     with room_for("the model with its optimizer"):  # which has all of its state before the first step
         model = assemble.fresh_model(lesson.config, run.recipe.seed, device)
-        optimizer = assemble.optimizer(model, lesson.settings.optimizer)
+        optimizer = assemble.optimizer(model, lesson.settings.optimizer, run.ranks)
     set_recompute(model, lesson.settings.recompute)
     if run.ranks.rank == 0:
         lesson.first_weights(model)
