@@ -1,5 +1,6 @@
 """A run that starts its other processes itself: what a terminal, a scheduler and the system do to it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from holdfast.base.faults import ExitCode
 from holdfast.journal.journal import read
+from holdfast.stages.processes import kept
 from holdfast.vault.store import Vault
 
 RECIPE = """
@@ -107,6 +109,20 @@ def test_one_that_is_killed_ends_the_run_which_says_so_and_can_go_on(run: Callab
     code, printed = again.ended(other)
     assert code == -signal.SIGKILL
     assert "gone" not in printed
+
+
+@pytest.mark.slow
+def test_what_several_made_one_makes_again_to_the_bit(run: Callable[..., Started], tmp_path: Path) -> None:
+    words = ("pretrain.steps=24", "model.dropout=0.1", "pretrain.micro_batch_rows=1", "model.num_layers=2")
+    started = run(*words)
+    printed, _ = started.process.communicate(timeout=120)
+    assert started.process.returncode == 0, printed
+    assert kept(started.run_dir) is not None
+    ended = subprocess.run(
+        [sys.executable, "-m", "holdfast", "replay", str(started.run_dir), "--json"], capture_output=True, text=True
+    )
+    (stage,) = json.loads(ended.stdout)["stages"]
+    assert (ended.returncode, stage["equal"], stage["steps_compared"], stage["exactness"]) == (0, True, 24, None)
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def test_the_shares_together_are_the_optimizer(config: OptimizerConfig) -> None:
     one = build_optimizer(whole, config)
     met: list[int] = []
     parts = [build_optimizer(dealt, config, share) for share in deal(dealt, config, 2)]
-    ranks = [Dealt(parts, rank, lambda: met.append(1)) for rank in range(2)]
+    ranks = [Dealt(parts, [rank], lambda: met.append(1)) for rank in range(2)]
     for step in range(3):
         chance = torch.Generator().manual_seed(step)
         for ours, theirs in zip(whole.parameters(), dealt.parameters(), strict=True):
@@ -69,7 +69,7 @@ def test_a_state_goes_from_one_to_many_and_back() -> None:
     for number, tensor in enumerate(whole.state_tensors().values()):
         tensor.fill_(number)
     whole.load_state_scalars({"steps": 9})
-    dealt = Dealt([build_optimizer(many, MUON, share) for share in deal(many, MUON, 3)], 1, lambda: None)
+    dealt = Dealt([build_optimizer(many, MUON, share) for share in deal(many, MUON, 3)], [1], lambda: None)
     dealt.load_state_tensors(whole.state_tensors())
     dealt.load_state_scalars(whole.state_scalars())
     assert all(torch.equal(dealt.state_tensors()[name], tensor) for name, tensor in whole.state_tensors().items())

@@ -31,7 +31,7 @@ from holdfast.train.guard import Apply, judge
 from holdfast.train.settings import GuardSettings, OptimizerSettings
 from holdfast.train.state import RunState
 from holdfast.train.step import apply, gradients
-from holdfast.train.sync import Alone, Gang, Lost, Ranks, Team, gang, gather
+from holdfast.train.sync import Alone, Gang, Lost, Mimic, Ranks, Team, gang, gather
 from holdfast.train.sync.ranks import euclidean
 
 STEPS, ROWS, CONTEXT, VOCAB = 50, 12, 16, 61
@@ -200,7 +200,7 @@ def in_one_process(world: int, optimizer: str, clip: float | None) -> str:
     states = [fresh(optimizer) for _ in range(world)]
     model = states[0].model
     shares = deal(model, config, world)
-    dealt = Dealt([build_optimizer(model, config, share) for share in shares], 0, lambda: None)
+    dealt = Dealt([build_optimizer(model, config, share) for share in shares], [0], lambda: None)
     for step in range(5):
         trained = sum(share_of(step, rank, world).trained_tokens for rank in range(world))
         for rank, state in enumerate(states):
@@ -304,6 +304,10 @@ def test_ranks_of_one_machine_hold_one_state_and_come_to_the_bits_of_one_process
     assert told[0]["scalars"] == {"steps": 5}
     assert (told[0]["weight"], told[0]["moment"]) == (7.0, 8.0), "what one writes all see"
     assert told[0]["bits"] == in_one_process(world, optimizer, clip)
+    mimic = Mimic(world)
+    state = fresh(optimizer, mimic)
+    losses = [stepped(state, share_of(step, 0, 1), mimic, clip) for step in range(5)]
+    assert (bits(state), losses) == (told[0]["bits"], told[0]["losses"]), "a replay of it"
 
 
 def test_alone_there_is_nobody_to_ask() -> None:

@@ -45,22 +45,24 @@ def _cost(parameter: Tensor, orthogonal: bool) -> int:
 class Dealt:
     """The optimizer of all parameters, of which this process steps one part and other processes the others.
 
-    parts: an optimizer for each process, of which all see the same state. mine: the number of this one.
+    parts: an optimizer for each process, of which all see the same state. mine: the numbers of those that this process
+           steps, in turn.
     meet:  returns when all processes are there; none moves a weight before, nor reads one until all have moved theirs.
     """
 
-    def __init__(self, parts: Sequence[Optimizer], mine: int, meet: Callable[[], None]) -> None:
-        self._parts, self._mine, self._meet = parts, parts[mine], meet
+    def __init__(self, parts: Sequence[Optimizer], mine: Sequence[int], meet: Callable[[], None]) -> None:
+        self._parts, self._mine, self._meet = parts, [parts[number] for number in mine], meet
 
     def step(self, lr_scale: float) -> None:
         """Move all weights by their gradients; this process those of its part."""
         self._meet()
-        self._mine.step(lr_scale)
+        for part in self._mine:
+            part.step(lr_scale)
         self._meet()
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        self._mine.zero_grad()
+        self._mine[0].zero_grad()  # of all parameters
 
     def state_tensors(self) -> dict[str, Tensor]:
         """The live state of all parts, see `Optimizer`."""
@@ -73,8 +75,9 @@ class Dealt:
 
     def state_scalars(self) -> dict[str, Any]:
         """The rest of the state, as JSON values: the same for each part, as all of them take every step."""
-        return self._mine.state_scalars()
+        return self._mine[0].state_scalars()
 
     def load_state_scalars(self, scalars: dict[str, Any]) -> None:
         """Become a state that `state_scalars` gave. Raises ValueError, and changes nothing, for anything else."""
-        self._mine.load_state_scalars(scalars)
+        for part in self._mine:
+            part.load_state_scalars(scalars)

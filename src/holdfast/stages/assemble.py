@@ -46,11 +46,10 @@ def settle_machine(recipe: Recipe) -> torch.device:
 
 
 def settle_process(threads: int | None, *, kernels: bool = True) -> None:
-    """Set up this process for training: so many threads (None: as torch would have it), compiled kernels where there
-    can be any, and numbers too small to be normal taken as zero, which a processor computes with far more slowly."""
+    """Set up this process for training: so many threads (None: as torch would have it), its memory kept, and compiled
+    kernels where there can be any."""
     if threads is not None:
         torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
     keep_freed_memory()
     if kernels:
         ops.load(cache_folder() / KERNELS)
@@ -104,14 +103,14 @@ def optimizer(model: nn.Module, settings: OptimizerSettings, ranks: Ranks | None
     config = OptimizerConfig(**settings.model_dump())
     if ranks is None or not ranks.hold(list(model.parameters())):
         return build_optimizer(model, config)
-    shares = deal(model, config, ranks.world_size)
+    shares = deal(model, config, ranks.shares)
     ranks.hold_gradients({name: each for name, each in model.named_parameters() if each.requires_grad}, shares)
     parts = []
     for share in shares:
         parts.append(build_optimizer(model, config, share))
         ranks.hold(list(parts[-1].state_tensors().values()))
         give_back()  # what each had for itself
-    return Dealt(parts, ranks.rank, ranks.meet)
+    return Dealt(parts, ranks.mine, ranks.meet)
 
 
 def schedule(settings: ScheduleSettings) -> ScheduleConfig:

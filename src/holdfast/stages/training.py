@@ -21,6 +21,7 @@ from holdfast.model.count import parameters
 from holdfast.model.recompute import set_recompute
 from holdfast.native import ops
 from holdfast.optim.schedule import multiplier
+from holdfast.optim.shares import Dealt
 from holdfast.stages import assemble
 from holdfast.stages.horizon import Horizon, budget_steps, fixed_steps, settle
 from holdfast.stages.lookout import looked_after
@@ -217,7 +218,7 @@ def training_of(run: Run, lesson: Lesson, state: RunState, vault: Vault, horizon
             "horizon": horizon.total_steps,
             "seed": run.recipe.seed,
             "world_size": run.ranks.world_size,
-            "exactness": exactness(state, run.ranks.world_size),
+            "exactness": exactness(state, run.ranks.shares),
         },
         stop=run.stop,
         ranks=run.ranks,
@@ -258,6 +259,7 @@ def policy(run_dir: Path, recipe: Recipe, stage: str) -> Policy:
 
 def exactness(state: RunState, world_size: int) -> dict[str, Any]:
     """What must be the same elsewhere for the same bits to come out."""
+    one_memory = {"one_memory": True} if isinstance(state.optimizer, Dealt) else {}  # else every rank makes every step
     return {
         "precision": state.precision,
         "device": state.device.type,
@@ -266,6 +268,7 @@ def exactness(state: RunState, world_size: int) -> dict[str, Any]:
         "world_size": world_size,
         "micro_batch_rows": state.micro_batch_rows,
         "torch": torch.__version__,
+        **one_memory,
     }
 
 

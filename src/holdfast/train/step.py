@@ -55,7 +55,9 @@ def gradients(
     state.optimizer.zero_grad()
     nats, short = 0.0, False
     try:
-        nats = _accumulate(state, batch, trained, ranks.rank, sabotage) if trained else 0.0
+        for rank, part in ranks.parts(batch) if trained else ():
+            nats += _accumulate(state, part, trained, rank, sabotage)
+            ranks.keep(rank, list(state.model.parameters()))
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise

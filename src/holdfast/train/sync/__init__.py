@@ -7,7 +7,8 @@ Between machines gradients travel; on one machine all ranks have weights, optimi
 
 from holdfast.train.sync.gang import Gang, Lost
 from holdfast.train.sync.gather import gather
+from holdfast.train.sync.mimic import Mimic
 from holdfast.train.sync.ranks import Alone, Ranks
 from holdfast.train.sync.team import Team
 
-__all__ = ["Alone", "Gang", "Lost", "Ranks", "Team", "gather"]
+__all__ = ["Alone", "Gang", "Lost", "Mimic", "Ranks", "Team", "gather"]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import Store
 
 from holdfast.base.faults import Fault
+from holdfast.base.records import Batch
 from holdfast.train.signals import StopFlag
 from holdfast.train.sync.ranks import euclidean
 
@@ -41,17 +42,27 @@ class Gang:
     def __init__(self, store: Store, rank: int, world_size: int) -> None:
         self.rank = rank
         self.world_size = world_size
+        self.shares = world_size
+        self.mine: Sequence[int] = (rank,)
         self.stop = StopFlag()
         self._store = store
         self._words = 0
         self._bucket = torch.empty(0)
 
+    def parts(self, batch: Batch) -> Sequence[tuple[int, Batch]]:
+        """This rank's rows: it read no others."""
+        return [(self.rank, batch)]
+
+    def keep(self, rank: int, parameters: Sequence[Tensor]) -> None:
+        """They stay where they are."""
+
     def total(self, *values: float) -> tuple[float, ...]:
-        """Each of `values` summed in float64 over all ranks, the same on all of them. Raises Lost."""
-        sums = torch.tensor(values, dtype=torch.float64)
+        """Each of `values` summed in float64 over all ranks, in their order, the same on all of them. Raises Lost."""
+        each = torch.zeros(self.world_size, len(values), dtype=torch.float64)
+        each[self.rank] = torch.tensor(values, dtype=torch.float64)
         with noticing_loss():
-            dist.all_reduce(sums)
-        return tuple(sums.tolist())
+            dist.all_reduce(each)
+        return tuple(sum(column) for column in zip(*each.tolist(), strict=True))
 
     def meet(self) -> None:
         """Return when all ranks are here. Raises Lost."""

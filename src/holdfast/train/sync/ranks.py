@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from holdfast.base.records import Batch
+
 
 class Ranks(Protocol):
     """The processes that train together. Every rank calls the same methods in the same order.
@@ -18,6 +20,16 @@ class Ranks(Protocol):
 
     rank: int
     world_size: int
+    shares: int  # into which the optimizer's step is dealt where weights are held
+    mine: Sequence[int]  # those of them that this process steps
+
+    def parts(self, batch: Batch) -> Sequence[tuple[int, Batch]]:
+        """What this process computes of what it read of a batch: the rows of each rank, with its number."""
+        ...
+
+    def keep(self, rank: int, parameters: Sequence[Tensor]) -> None:
+        """The gradients are those of all rows of `rank`."""
+        ...
 
     def total(self, *values: float) -> tuple[float, ...]:
         """Each of `values` summed over all ranks, the same on all of them."""
@@ -60,6 +72,15 @@ class Alone:
 
     rank = 0
     world_size = 1
+    shares = 1
+    mine: Sequence[int] = (0,)
+
+    def parts(self, batch: Batch) -> Sequence[tuple[int, Batch]]:
+        """All of it."""
+        return [(0, batch)]
+
+    def keep(self, rank: int, parameters: Sequence[Tensor]) -> None:
+        """Nobody else has any."""
 
     def total(self, *values: float) -> tuple[float, ...]:
         """The values."""

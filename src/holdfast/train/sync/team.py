@@ -76,7 +76,7 @@ class Team(Gang):
     def length(self, gradients: Sequence[Tensor]) -> float:
         """The length of all shares together."""
         own = euclidean(gradients)
-        return math.sqrt(self.total(own * own)[0]) if self._held else own
+        return math.sqrt(self.total(own**2)[0]) if self._held else own
 
     def spread(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by the first rank's, unless all see the same one."""
