@@ -12,7 +12,7 @@ CONFIG = size_config("tiny", 259, 32, hidden_size=16, num_layers=1, num_heads=2,
 
 @pytest.mark.slow
 def test_every_way_that_works_has_a_speed() -> None:
-    question = Question(config_to_dict(CONFIG), {"optimizer": {"kind": "muon"}}, "fp32", 4, 2, [1, 2])
+    question = Question(config_to_dict(CONFIG), {"optimizer": {"kind": "muon"}}, "fp32", 4, 2, True, [1, 2])
     speeds = measure(question)
     assert sorted(speeds) == [1, 2]
     assert all(speed > 0 for speed in speeds.values())
@@ -20,4 +20,4 @@ def test_every_way_that_works_has_a_speed() -> None:
 
 @pytest.mark.slow
 def test_a_way_that_fails_has_none() -> None:
-    assert measure(Question({"family": "none"}, {}, "fp32", 4, 2, [1])) == {}
+    assert measure(Question({"family": "none"}, {}, "fp32", 4, 2, True, [1])) == {}

@@ -13,11 +13,13 @@ from torch import nn
 from holdfast.base.faults import RecipeFault
 from holdfast.base.machine import cores
 from holdfast.base.ranks import place
+from holdfast.disk.places import cache_folder
 from holdfast.feed.feed import Feed
 from holdfast.feed.shards import Shards
 from holdfast.model.build import build, initialise
 from holdfast.model.config import Config
 from holdfast.model.sizes import size_config
+from holdfast.native import ops
 from holdfast.optim.build import Optimizer, OptimizerConfig, build_optimizer
 from holdfast.optim.schedule import ScheduleConfig
 from holdfast.optim.shares import Dealt, deal
@@ -28,12 +30,13 @@ from holdfast.train.heap import give_back, keep_freed_memory
 from holdfast.train.settings import OptimizerSettings, ScheduleSettings, TrainSettings
 from holdfast.train.sync import Ranks
 
+KERNELS = "kernels"  # in the cache folder
 VALIDATION_ROWS = 16  # rows measured at once when nothing smaller is asked for
 
 
 def settle_machine(recipe: Recipe) -> torch.device:
     """Set the number of CPU threads and return the device to train on. Raises RecipeFault for one that is not here."""
-    settle_process(recipe.threads or _share_of_cores())
+    settle_process(recipe.threads or _share_of_cores(), kernels=recipe.kernels == "auto")
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if recipe.device == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
@@ -42,11 +45,16 @@ def settle_machine(recipe: Recipe) -> torch.device:
     return torch.device(recipe.device)
 
 
-def settle_process(threads: int | None) -> None:
-    """Set up this process for training: so many threads (None: as torch would have it), and its memory kept."""
+def settle_process(threads: int | None, *, kernels: bool = True) -> None:
+    """Set up this process for training: so many threads (None: as torch would have it), its memory kept, and compiled
+    kernels where there can be any."""
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
+    if kernels:
+        ops.load(cache_folder() / KERNELS)
+    else:
+        ops.unload()
 
 
 @contextmanager

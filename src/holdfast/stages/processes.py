@@ -71,6 +71,7 @@ class Question:
     precision: str
     rows: int
     cores: int
+    kernels: bool
     candidates: Sequence[int]
 
 
@@ -236,6 +237,7 @@ def _question(recipe: Recipe, here: int) -> Question:
         precision=recipe.precision if recipe.precision in ("bf16", "fp16") else "fp32",
         rows=recipe.pretrain.batch_tokens // config.context_length,
         cores=here,
+        kernels=recipe.kernels == "auto",
         candidates=_candidates(recipe, config, here),
     )
 

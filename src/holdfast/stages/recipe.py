@@ -101,6 +101,11 @@ class Recipe(Section):
     processes: Literal["auto"] | Annotated[Count, Field(ge=1)] = free(
         "auto", description="processes that train together on this machine's CPU; auto: as many as are fastest"
     )
+    kernels: Literal["auto", "off"] = free(
+        "auto",
+        description="what lies between the matrix products on a CPU: auto has it compiled from C, once, in a second, "
+        "if there is a C compiler; off leaves it to torch",
+    )
     budget: Duration | None = Field(
         default=None, description="time for the whole run; stages that do not say how long they train share it"
     )

@@ -28,7 +28,7 @@ SEED = 7
 def tokens_per_second(question: Question, listens: int | None) -> float:
     """Of all processes together; each of them asks. listens: the socket on which the first one hears the others."""
     here, config = place(), config_from_dict(question.model)
-    assemble.settle_process(question.cores // here.world_size)
+    assemble.settle_process(question.cores // here.world_size, kernels=question.kernels)
     settings = PretrainSettings.model_validate(question.stage)
     rows, context = _rows(question, config), config.context_length
     with gather(here, listens) as ranks:

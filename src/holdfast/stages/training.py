@@ -19,6 +19,7 @@ from holdfast.feed.feed import Feed
 from holdfast.model.config import Config, config_to_dict
 from holdfast.model.count import parameters
 from holdfast.model.recompute import set_recompute
+from holdfast.native import ops
 from holdfast.optim.schedule import multiplier
 from holdfast.optim.shares import Dealt
 from holdfast.stages import assemble
@@ -263,6 +264,7 @@ def exactness(state: RunState, world_size: int) -> dict[str, Any]:
         "precision": state.precision,
         "device": state.device.type,
         "threads": torch.get_num_threads(),
+        "kernels": ops.in_use(),
         "world_size": world_size,
         "micro_batch_rows": state.micro_batch_rows,
         "torch": torch.__version__,

@@ -16,7 +16,7 @@ import torch
 from holdfast.feed.write import ids_dtype
 from holdfast.model.config import Config
 from holdfast.model.count import FP32, Demand, Memory, memory, parameters, tensors
-from holdfast.model.loss import CHUNK_ELEMENTS
+from holdfast.model.portions import CHUNK_ELEMENTS
 from holdfast.stages.assemble import VALIDATION_ROWS
 from holdfast.stages.chats import FEWEST_HELD_OUT, HELD_OUT_SHARE
 from holdfast.stages.recipe import Recipe
@@ -81,6 +81,7 @@ def demand(recipe: Recipe, stage: str, config: Config, device: torch.device, pre
         evaluation_rows=VALIDATION_ROWS,
         cache_tokens=len(recipe.evaluate.prompts) * sample,
         heap=on_cpu,
+        kernels=on_cpu and recipe.kernels == "auto" and recipe.threads == 1,
     )
 
 
