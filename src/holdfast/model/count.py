@@ -184,13 +184,13 @@ def _kept_by_a_layer(config: Config, demand: Demand) -> int:
 def _logit_bytes(config: Config, tokens: int, number: int, most: int) -> int:
     """The head at work: a chunk of logits in fp32, and in the products' format; or behind the last one, its gradients.
 
-    The head's gradient is made before the others, and is there twice when it is scaled.
+    The head's gradient is made before the others.
     """
     head = config.vocab_size * config.hidden_size
     chunks = (
         chunk_rows(tokens, config.vocab_size, most) * config.vocab_size * (FP32 if number == FP32 else number + FP32)
     )
-    return FP32 * (2 * head + max(chunks // FP32, tokens * config.hidden_size))
+    return FP32 * (head + max(chunks // FP32, tokens * config.hidden_size))
 
 
 def _evaluation_bytes(config: Config, demand: Demand) -> int:

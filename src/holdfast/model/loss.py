@@ -80,15 +80,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     weight_grad += slope.T @ x
         if with_gradients:
             ctx.scale = scale
-            ctx.save_for_backward(hidden_grad, weight_grad)
+            ctx.made = hidden_grad, weight_grad
         return total.float()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        hidden_grad, weight_grad = ctx.saved_tensors
+        if ctx.made is None:
+            raise RuntimeError("the gradients of this loss were given away: it can not be gone back through twice")
+        hidden_grad, weight_grad = ctx.made
+        ctx.made = None  # they are as large as the head, so they are not copied to be multiplied
         grad = grad / ctx.scale
-        return hidden_grad * grad, weight_grad * grad, None, None, None
+        return hidden_grad.mul_(grad), weight_grad.mul_(grad), None, None, None
 
 
 def _softmax_slope(x: Tensor, table: Tensor, target: Tensor, room: Tensor) -> tuple[Tensor | float, Tensor]:
