@@ -106,6 +106,13 @@ def test_short_memory_is_no_place_for_more(tmp_path: Path, monkeypatch: pytest.M
     assert divide(recipe(), tmp_path, Measure(by1=1.0, by2=2.0)).processes == 1
 
 
+def test_on_many_cores_a_few_ways_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: 48)
+    measure = Measure(by1=1.0, by4=9.0)
+    assert divide(recipe("pretrain.batch_tokens=65536"), tmp_path, measure).threads == 12
+    assert list(measure.asked[0].candidates) == [1, 2, 4, 8, 16]
+
+
 def test_a_run_stays_with_what_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     run.mkdir()

@@ -172,6 +172,25 @@ def holds(ranks: Team, optimizer: str, clip: float | None) -> dict[str, Any]:
     return seen
 
 
+def dies_at_work(ranks: Team) -> Any:
+    """One rank is killed when half of its share is stepped, after all had met for it."""
+    state = fresh("adamw", ranks)
+    stepped(state, share_of(0, ranks.rank, ranks.world_size), ranks, 1.0)
+    whole = bits(state)
+    ranks.meet()
+    if ranks.rank == 1:
+        first, *_ = state.optimizer._mine[0]._adamw
+
+        def dying(scale: float) -> None:
+            next(iter(first.parameters.values())).data.add_(1.0)
+            os._exit(9)
+
+        first.step = dying
+    with pytest.raises(Lost):
+        stepped(state, share_of(1, ranks.rank, ranks.world_size), ranks, 1.0)
+    return [state.dirty, bits(state) != whole]
+
+
 def fresh(optimizer: str, ranks: Ranks | None = None) -> RunState:
     model = build(tiny())
     initialise(model, 3)
@@ -270,6 +289,14 @@ def test_nobody_waits_for_a_rank_that_was_killed(dead: int) -> None:
     told = in_ranks(loses, 3, dead=dead)
     assert told[dead] is None
     assert all(seconds is not None for rank, seconds in enumerate(told) if rank != dead)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [2, 3])
+def test_a_state_that_a_killed_rank_left_half_changed_is_known_to_be_so(world: int) -> None:
+    told = in_ranks(dies_at_work, world)
+    assert told.pop(1) is None
+    assert told == [[True, True]] * (world - 1), "it is not saved, see rescue"
 
 
 @pytest.mark.slow

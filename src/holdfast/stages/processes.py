@@ -38,6 +38,7 @@ CORE_FLOPS = 6e10  # that one core achieves in training, about
 BYTES_PER_TOKEN = 4  # of text, about
 MARGIN = 0.03  # by which more processes must be faster
 PROCESS_BYTES = 400 * 2**20  # of libraries, in each process
+MOST_PROCESSES = 16  # that are tried out, for all of them are there while one way is measured
 MEMORY_SHARE = 0.8  # of what is free, for what processes hold each for itself
 
 Speeds = Mapping[int, float]  # processes -> tokens per second
@@ -193,7 +194,7 @@ def _most(recipe: Recipe) -> int:
 def _candidates(recipe: Recipe, config: Config, here: int) -> list[int]:
     """Numbers of processes that share the cores evenly: 1, and those between which the next is at least twice."""
     own = parameters(config) * FP32 + PROCESS_BYTES  # gradients and libraries: what each has for itself
-    most = min(_most(recipe), int(MEMORY_SHARE * memory().available / own))
+    most = min(MOST_PROCESSES, _most(recipe), int(MEMORY_SHARE * memory().available / own))
     counts = [count for count in range(1, here + 1) if here % count == 0 and count <= max(1, most)]
     spread = [1]
     for count in counts[1:]:

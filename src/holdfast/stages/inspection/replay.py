@@ -119,7 +119,7 @@ def _replayed(run: Run, stage: str, line: Line, start: Checkpoint | None, folder
     device = assemble.settle_machine(run.recipe)
     if (then := line.end.manifest.exactness).get("one_memory"):
         run = replace(run, ranks=Mimic(line.end.manifest.world_size))
-        assemble.settle_process(then["threads"])
+        assemble.settle_process(then["threads"], kernels=run.recipe.kernels == "auto")
     first = 0 if start is None else start.step
     report: dict[str, Any] = {
         "stage": stage, "from_step": first, "to_step": line.end.step,
