@@ -105,6 +105,11 @@ def family(config: Config) -> str:
     return "gpt2" if isinstance(config, GPT2Config) else "transformer"
 
 
+def tied(config: Config) -> bool:
+    """Whether one table is both read and written with."""
+    return isinstance(config, GPT2Config) or config.tied
+
+
 def config_to_dict(config: Config) -> dict[str, Any]:
     """The config as JSON values, with its family; `config_from_dict` reads it back."""
     return {"family": family(config), **asdict(config)}

@@ -18,6 +18,7 @@ from holdfast.base.layers import RESOLVED, Layer, from_values, from_words, from_
 from holdfast.base.settings import Count, Duration, Problem, Section, flat, free, group, identity
 from holdfast.evals.settings import EvaluateSettings
 from holdfast.journal.settings import AlarmSettings
+from holdfast.model.config import tied
 from holdfast.publish.settings import ExportSettings
 from holdfast.stages.settings import ModelSettings, PretrainSettings, SftSettings, TokensSettings
 from holdfast.text.settings import CorpusSettings
@@ -135,7 +136,11 @@ class Recipe(Section):
         if self.precision == self.precision_fallback:
             what = f"{self.precision} can not fall back to itself"
             yield Problem("precision_fallback", what, "write precision_fallback=off")
-        context = None if list(self.model.problems()) else self.model.config(vocab_size=64).context_length
+        config = None if list(self.model.problems()) else self.model.config(vocab_size=64)
+        context = None if config is None else config.context_length
+        if config is not None and self.pretrain.first_weights == "counts" and tied(config):
+            what = "counts of what follows what need a head of its own, and this model's is its table"
+            yield Problem("pretrain.first_weights", what, "add model.tied=false, or pretrain.first_weights=random")
         for stage in ("pretrain", "sft") if self.sft.enabled else ("pretrain",):
             yield from self._stage_problems(stage, getattr(self, stage), context)
 

@@ -69,8 +69,20 @@ class PretrainSettings(TrainSettings):
     init_from: str | None = Field(
         default=None,
         description="weights to start from instead of random ones: a run's folder, RUN:STAGE, RUN:STAGE@STEP or the "
-        "folder of a checkpoint; off: random ones",
+        "folder of a checkpoint; off: none",
     )
+    first_weights: Literal["random", "counts"] = Field(
+        default="random",
+        description="what an untrained model starts from; counts: its table and its head already say which token "
+        "tends to follow which in the corpus, for models of their own head (model.tied=false)",
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """An untrained model is one thing, a trained one another."""
+        yield from super().problems()
+        if self.init_from is not None and self.first_weights != "random":
+            what = f"first_weights={self.first_weights} is for untrained models, and init_from names a trained one"
+            yield Problem("first_weights", what, "keep one of them")
 
 
 class SftSettings(TrainSettings):

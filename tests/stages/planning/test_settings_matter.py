@@ -104,6 +104,7 @@ SAY_NOTHING = {
     "model.rope_theta",
     "model.dropout",
     "pretrain.init_from",  # a check of its own, in test_checks
+    "pretrain.first_weights",  # a few seconds
     "pretrain.clip",
     "pretrain.optimizer",
     "pretrain.schedule",
