@@ -17,6 +17,7 @@ CONFIGS: dict[str, Config] = {
     "apertus": TransformerConfig(**SHAPE, num_kv_heads=4, intermediate_size=128, mlp="relu2", tied=False),
     "llama": TransformerConfig(**SHAPE, num_kv_heads=2, intermediate_size=64, qk_norm=False),
     "arcee": TransformerConfig(**SHAPE, num_kv_heads=1, head_dim=16, intermediate_size=64, mlp="relu2", qk_norm=False),
+    "fast": TransformerConfig(**SHAPE, num_kv_heads=4, intermediate_size=128, mlp="relu2", tied=False, profile="fast"),
     "gpt2": GPT2Config(**SHAPE),
 }
 
@@ -36,7 +37,7 @@ def make() -> Callable[[Config], torch.nn.Module]:
         generator = torch.Generator().manual_seed(6)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
-                if parameter.ndim == 1 or name.endswith((".o.weight", ".down.weight")):
+                if parameter.ndim == 1 or name.endswith((".o.weight", ".down.weight", "pairs.weight")):
                     parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
         return model
 

@@ -30,6 +30,11 @@ class ModelSettings(Section):
     mlp: Literal["swiglu", "relu2"] | None = Field(default=None, description="kind of the feed-forward part")
     qk_norm: bool | None = Field(default=None, description="normalise queries and keys per head")
     tied: bool | None = Field(default=None, description="one table of token vectors for reading and for writing")
+    profile: Literal["portable", "fast"] | None = Field(
+        default=None,
+        description="portable: what stock software loads; fast: learns more in the same time by a table of pairs of "
+        "tokens, and can not be exported",
+    )
     rope_theta: Annotated[float, Field(gt=0)] | None = Field(default=None, description="base of rotary positions")
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description="part of the activations dropped in training"

@@ -57,6 +57,7 @@ OTHER: dict[str, Any] = {
     "model.mlp": "relu2",
     "model.qk_norm": False,
     "model.tied": False,
+    "model.profile": "fast",
     "pretrain.steps": 60,
     "pretrain.epochs": 2,
     "pretrain.tokens": 50_000,
