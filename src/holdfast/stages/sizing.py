@@ -6,8 +6,8 @@ from then on, so a later start on a slower day, or another machine, trains the s
 
 The rules start from where a search was made, bench/results/search.json, at 10^13 to 10^14 operations: half a minute to
 ten on two cores. Beyond it they are not measured but follow what is known of scaling: width and depth grow alike, with
-the sixth root of the arithmetic, which has parameters and tokens grow alike (Hoffmann et al. 2022); the batch grows with
-its square root (McCandlish et al. 2018).
+the sixth root of the arithmetic, which has parameters and tokens grow alike (Hoffmann et al. 2022); the batch with its
+square root (McCandlish et al. 2018).
 """
 
 from __future__ import annotations
