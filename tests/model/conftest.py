@@ -29,7 +29,7 @@ def config(request: pytest.FixtureRequest) -> Config:
 
 @pytest.fixture
 def make() -> Callable[[Config], torch.nn.Module]:
-    """A model whose every weight matters: the projections that start at zero are set, too."""
+    """A model whose every weight matters: the projections that start at zero are set, too, and pairs are known."""
 
     def made(config: Config) -> torch.nn.Module:
         model = build(config)
@@ -39,6 +39,9 @@ def make() -> Callable[[Config], torch.nn.Module]:
             for name, parameter in model.named_parameters():
                 if parameter.ndim == 1 or name.endswith((".o.weight", ".down.weight", "pairs.weight")):
                     parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+            if getattr(model, "pairs", None) is not None:
+                rows = len(model.pairs.keys)
+                model.pairs.keys.copy_(torch.randperm(96 * 96, generator=generator)[:rows].sort().values)
         return model
 
     return made

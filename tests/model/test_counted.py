@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from holdfast.model.build import build, initialise
-from holdfast.model.config import TransformerConfig
-from holdfast.model.counted import SMOOTHING, Pairs, start_from_counts
+from holdfast.model.config import Profile, TransformerConfig
+from holdfast.model.counted import SMOOTHING, Pairs, start_from_counts, start_pairs
 from holdfast.model.transformer import Transformer
 
 VOCABULARY = 40
 
 
-def fresh(width: int = 32, *, tied: bool = False, vocab_size: int = VOCABULARY) -> Transformer:
-    model = build(TransformerConfig(vocab_size, 16, width, 2, 2, 2, 64, tied=tied))
+def fresh(width: int = 32, *, tied: bool = False, profile: Profile = "portable") -> Transformer:
+    model = build(TransformerConfig(VOCABULARY, 16, width, 2, 2, 2, 64, tied=tied, profile=profile))
     assert isinstance(model, Transformer)
     initialise(model, 1)
     return model
@@ -92,3 +92,20 @@ def test_what_can_not_hold_counts_is_refused(table: Tensor) -> None:
     assert isinstance(narrow, Transformer)
     with pytest.raises(ValueError, match="no room"):
         start_from_counts(narrow, pairs(table), seed=1)
+
+
+@torch.no_grad()
+def test_a_table_of_pairs_knows_what_comes_behind_two_tokens(table: Tensor) -> None:
+    """A language in which token 5 is followed by what stood before it."""
+    model = fresh(profile="fast")
+    start_from_counts(model, pairs(table), seed=1)
+    before = torch.arange(VOCABULARY)
+    keys = 5 * VOCABULARY + before
+    start_pairs(model, keys, Pairs(before, before, torch.full((VOCABULARY,), 5000)))
+    said = model(torch.stack([before, torch.full_like(before, 5)], 1))[:, 1].log_softmax(-1)
+    alone = model(torch.tensor([[5]]))[0, 0].log_softmax(-1)
+    gained = said - alone
+    right = gained.diagonal()  # not all: the head tells frequent tokens apart, and rare ones less
+    assert float((right > 0).float().mean()) > 0.75
+    assert float(right.mean()) > 1.5
+    assert not model.pairs.weight[VOCABULARY:].any()  # type: ignore[union-attr]

@@ -17,7 +17,9 @@ CONFIG = TransformerConfig(96, 48, 32, 2, 4, 4, 128, mlp="relu2", tied=False, pr
 
 @pytest.fixture
 def table() -> PairTable:
-    table = PairTable(480, 96, 8)
+    """A vector for every pair of the tokens 3, 5, 7 and 9 with those below 90."""
+    table = PairTable(4 * 90 + 1, 96, 8)
+    table.keys.copy_(torch.tensor([token * 96 + before for token in (3, 5, 7, 9) for before in range(90)]))
     torch.nn.init.normal_(table.weight, generator=torch.Generator().manual_seed(1))
     return table
 
@@ -47,11 +49,19 @@ def test_a_pair_never_reaches_across_two_segments(table: PairTable) -> None:
     assert torch.equal(split[:, :2], table(ids[:, :2]))
 
 
-def test_rows_are_used_evenly(table: PairTable) -> None:
-    every = torch.cartesian_prod(torch.arange(97), torch.arange(96))
-    used = torch.bincount(table.row(every[:, 0], every[:, 1]), minlength=480)
-    assert used.min() > 0
-    assert used.max() < 3 * used.float().mean()
+@torch.no_grad()
+def test_pairs_that_are_not_known_share_the_last_row(table: PairTable) -> None:
+    vectors = table(torch.tensor([[95, 3, 4, 9], [3, 3, 9, 9]]))
+    unknown = table.weight[-1]
+    assert [[torch.equal(vector, unknown) for vector in row] for row in vectors] == [
+        [True, True, True, False],
+        [True, False, False, False],
+    ]
+    assert torch.equal(PairTable(361, 96, 8).rows(*torch.tensor([[[3]], [[5]]])), torch.tensor([[360]]))
+
+
+def test_the_keys_are_part_of_what_is_saved(table: PairTable) -> None:
+    assert torch.equal(table.state_dict()["keys"], table.keys)
 
 
 @torch.no_grad()

@@ -30,6 +30,10 @@ from holdfast.model.transformer import Transformer
 
 SMOOTHING = 400.0  # times that a pair is taken to have been seen in the proportion of its second token
 WEIGHT = 0.5  # power of a token's share that its row and its column weigh in the fit
+PAIR_SMOOTHING = 100.0  # the same for what comes behind a pair, in the proportion that its second token alone gives
+PAIR_PART = 0.7  # of what a pair's vector would say alone
+RIDGE = 1e-3  # of the mean of what is divided by
+ROWS = 512  # of logits at once
 ITERATIONS = 2
 SPARE = 16  # dimensions more than asked for while the decomposition is sought
 LONGEST = 0.999  # quantile of the lengths that all vectors are filled up to
@@ -63,6 +67,45 @@ def start_from_counts(model: Transformer, pairs: Pairs, seed: int) -> None:
     turn, _ = torch.linalg.qr(torch.randn(width, width, generator=generator))
     model.embed.weight.copy_(table @ turn)
     model.head.weight.copy_(head @ turn)
+
+
+@torch.no_grad()
+def start_pairs(model: Transformer, keys: Tensor, behind: Pairs) -> None:
+    """Set the table of pairs of a model that `start_from_counts` made, so that it knows what comes behind a pair.
+
+    keys:   (N,) the pairs that have a row, in the form and the order of PairTable.keys, at most as many as it has.
+    behind: what followed them, `first` being a place among the keys.
+
+    With p the probability that the model gives token j behind the pair's second token, the smoothed logarithm that the
+    pair changes it by is log(1 + n / (PAIR_SMOOTHING * p)), as at the top of this file; a pair's vector is what comes
+    nearest to these numbers by the head, in least squares weighted by each token's share.
+    """
+    table, head = model.pairs, model.output_weight.cpu()
+    assert table is not None, "a model of the profile fast"
+    table.keys[: len(keys)] = keys
+    share = torch.zeros(table.vocab_size).index_add_(0, behind.second, behind.count.float()).add_(0.5)
+    share = (share / share.sum())[:, None]
+    centred = head - (share * head).sum(0)  # what all tokens have in common changes no probability
+    square = centred.T @ (share * centred)
+    square += RIDGE * square.diagonal().mean() * torch.eye(len(square))
+    likely = _likelihood(model, keys // table.vocab_size, behind)
+    logs = torch.log1p(behind.count / (PAIR_SMOOTHING * likely))
+    sums = _Sparse(behind.first, behind.second, logs, len(keys)).times(share * centred)
+    table.weight[: len(keys)] = PAIR_PART * torch.linalg.solve(square, sums.T).T
+
+
+def _likelihood(model: Transformer, token: Tensor, behind: Pairs) -> Tensor:
+    """What the model gives each `second` behind the second token of its pair: `token` (N,) in rising order."""
+    embed, head = model.embed.weight.cpu(), model.output_weight.cpu()
+    likely = torch.empty(len(behind.count))
+    ends = torch.searchsorted(token, torch.arange(0, model.config.vocab_size + ROWS, ROWS))
+    ends = torch.searchsorted(behind.first, ends)  # the counts are in the order of the keys
+    for index, (start, end) in enumerate(zip(ends.tolist(), ends[1:].tolist(), strict=False)):
+        low = index * ROWS
+        logits = F.rms_norm(embed[low : low + ROWS], embed.shape[1:], eps=model.config.norm_eps) @ head.T
+        part = slice(start, end)
+        likely[part] = logits.softmax(-1)[token[behind.first[part]] - low, behind.second[part]]
+    return likely
 
 
 def _factors(pairs: Pairs, vocab_size: int, rank: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from holdfast.base.faults import Fault, RecipeFault
-from holdfast.feed.neighbours import neighbours
+from holdfast.feed.neighbours import Neighbours, behind, frequent, neighbours
 from holdfast.feed.shards import Shards
 from holdfast.model.config import Config, config_to_dict
-from holdfast.model.counted import Pairs, start_from_counts
+from holdfast.model.counted import Pairs, start_from_counts, start_pairs
 from holdfast.model.transformer import Transformer
 from holdfast.stages import assemble
 from holdfast.stages.recipe import Recipe, identity
@@ -78,12 +77,28 @@ def _first_weights(run: Run, config: Config, tokenizer: Tokenizer) -> Callable[[
 
 
 def _counted_weights(folder: Path, vocab_size: int, seed: int) -> Callable[[nn.Module], None]:
-    @cache  # asked for twice where a step is measured first
-    def counted() -> Pairs:
-        found = neighbours(Shards.open(folder), vocab_size)
-        return Pairs(*(torch.from_numpy(part) for part in (found.first, found.second, found.count)))
+    def load(module: nn.Module) -> None:
+        model, shards = cast(Transformer, module), Shards.open(folder)
+        found = neighbours(shards, vocab_size)
+        start_from_counts(model, _pairs(found), seed)
+        if model.pairs is not None:
+            keys = frequent(found, vocab_size, len(model.pairs.keys))
+            start_pairs(model, torch.from_numpy(keys), _pairs(behind(shards, vocab_size, keys)))
 
-    return lambda model: start_from_counts(cast(Transformer, model), counted(), seed)
+    made: dict[str, Tensor] = {}  # asked for twice where a step is measured first
+
+    def once(model: nn.Module) -> None:
+        if made:
+            model.load_state_dict(made)
+        else:
+            load(model)
+            made.update({name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()})
+
+    return once
+
+
+def _pairs(found: Neighbours) -> Pairs:
+    return Pairs(*(torch.from_numpy(part) for part in (found.first, found.second, found.count)))
 
 
 def _trained_weights(source: str, config: Config, tokenizer: Tokenizer) -> Callable[[nn.Module], None]:

@@ -141,6 +141,9 @@ class Recipe(Section):
         if config is not None and self.pretrain.first_weights == "counts" and tied(config):
             what = "counts of what follows what need a head of its own, and this model's is its table"
             yield Problem("pretrain.first_weights", what, "add model.tied=false, or pretrain.first_weights=random")
+        if self.model.profile == "fast" and self.pretrain.first_weights != "counts" and not self.pretrain.init_from:
+            what = "the profile fast has a table of pairs of tokens, and which they are is counted"
+            yield Problem("model.profile", what, "add pretrain.first_weights=counts and model.tied=false")
         if self.model.profile == "fast" and self.export.to:
             what = "a model of the profile fast has parts that no stock class has"
             yield Problem("export.to", what, "add export.to=[], or model.profile=portable")
