@@ -31,10 +31,12 @@ WORDS = (
     "evaluate.prompts=[]",
 )
 
+COUNTS = "pretrain.first_weights=counts"
 
-def trained(folder: Path, first_weights: str) -> tuple[list[float], str]:
+
+def trained(folder: Path, *words: str) -> tuple[list[float], str]:
     """The losses of the first steps, and a hash of the weights behind them."""
-    resolved = resolve("smoke", [*WORDS, f"pretrain.first_weights={first_weights}"])
+    resolved = resolve("smoke", [*WORDS, *words])
     assert run(resolved, folder, until="pretrain", quiet=True)
     journal = sorted((folder / "journal").iterdir())
     lines = [json.loads(line) for path in journal for line in path.read_text("utf-8").splitlines()]
@@ -45,7 +47,18 @@ def trained(folder: Path, first_weights: str) -> tuple[list[float], str]:
 
 @pytest.mark.slow
 def test_it_begins_where_others_arrive_later(tmp_path: Path) -> None:
-    losses, weights = trained(tmp_path / "counts", "counts")
-    assert trained(tmp_path / "again", "counts") == (losses, weights)
-    others, _ = trained(tmp_path / "random", "random")
+    losses, weights = trained(tmp_path / "counts", COUNTS)
+    assert trained(tmp_path / "again", COUNTS) == (losses, weights)
+    others, _ = trained(tmp_path / "random")
     assert losses[0] < others[0] - 1
+
+
+@pytest.mark.slow
+def test_pairs_are_read_back_with_the_weights(tmp_path: Path) -> None:
+    fast = (COUNTS, "model.profile=fast", "export.to=[]")
+    losses, _ = trained(tmp_path / "fast", *fast)
+    portable, _ = trained(tmp_path / "portable", COUNTS)
+    assert losses[0] < portable[0]
+    source = f"pretrain.init_from={tmp_path / 'fast'}"
+    longer, _ = trained(tmp_path / "longer", *fast[1:], source)
+    assert longer[0] < losses[0]

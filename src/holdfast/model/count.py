@@ -29,6 +29,11 @@ def parameters(config: Config) -> int:
     return tables + config.num_layers * (_layer_matrices(config) + norms) + width
 
 
+def keys(config: Config) -> int:
+    """Whole numbers that are stored with the weights and not trained: which pairs the table of pairs has."""
+    return 0 if isinstance(config, GPT2Config) or not config.pair_rows else config.pair_rows - 1
+
+
 def matrix_parameters(config: Config) -> int:
     """Weights that every token is multiplied with: the layers' matrices and the head, not the looked-up tables."""
     return config.num_layers * _layer_matrices(config) + config.vocab_size * config.hidden_size
