@@ -12,6 +12,7 @@ square root (McCandlish et al. 2018).
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Mapping
@@ -77,14 +78,10 @@ def choose(seconds: float, flops_per_second: float, corpus_bytes: int | None = N
     context = next(length for most, length in CONTEXTS if flops <= most)
     vocabulary = next(size for most, size in VOCABULARIES if flops <= most)
     if corpus_bytes is not None:
-        vocabulary = max(SMALLEST_VOCABULARY, min(vocabulary, _power_of_two(corpus_bytes / BYTES_PER_ENTRY)))
-    batch = min(MOST_BATCH, max(FEWEST_BATCH, _power_of_two(REFERENCE_BATCH * growth**0.5)))
+        learnable = 1 << (corpus_bytes // BYTES_PER_ENTRY).bit_length() >> 1  # a power of two, not above
+        vocabulary = max(SMALLEST_VOCABULARY, min(vocabulary, learnable))
+    batch = min(MOST_BATCH, max(FEWEST_BATCH, 1 << round(math.log2(REFERENCE_BATCH * growth**0.5))))
     return Sizes(BLOCK_WIDTH * blocks, blocks, blocks, context, vocabulary, max(batch, context))
-
-
-def _power_of_two(value: float) -> int:
-    """The largest one that is not above."""
-    return 1 << max(0, int(value).bit_length() - 1)
 
 
 def sized(resolved: Resolved, run_dir: Path) -> Resolved:
