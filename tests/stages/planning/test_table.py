@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.model.count import Demand, memory
-from holdfast.model.loss import CHUNK_ELEMENTS
+from holdfast.model.portions import CHUNK_ELEMENTS
 from holdfast.model.sizes import SIZES, size_config
 from holdfast.stages.planning.table import GPUS, MOST_ROWS, PRECISIONS, largest, table
 

@@ -81,6 +81,7 @@ def demand(recipe: Recipe, stage: str, config: Config, device: torch.device, pre
         evaluation_rows=VALIDATION_ROWS,
         cache_tokens=len(recipe.evaluate.prompts) * sample,
         heap=on_cpu,
+        kernels=on_cpu and recipe.kernels == "auto" and recipe.threads == 1,
     )
 
 
