@@ -93,6 +93,7 @@ BESIDE = {
     "pretrain.save_minutes": ("pretrain.save_steps=off", "pretrain.eval_steps=off"),
     "checkpoints.risk_minutes": ("pretrain.save_minutes=0.8",),
     "export.dtype": ("export.to=[hf]",),
+    "model.profile": ("pretrain.first_weights=counts", "model.tied=false"),
     "model.size": ("model.hidden_size=off", "model.num_layers=off", "model.intermediate_size=off"),
 }
 # What is learned and how it is judged, not how long it takes or how large it is.
