@@ -17,6 +17,7 @@ CONFIGS: dict[str, Config] = {
     "apertus": TransformerConfig(**SHAPE, num_kv_heads=4, intermediate_size=128, mlp="relu2", tied=False),
     "llama": TransformerConfig(**SHAPE, num_kv_heads=2, intermediate_size=64, qk_norm=False),
     "arcee": TransformerConfig(**SHAPE, num_kv_heads=1, head_dim=16, intermediate_size=64, mlp="relu2", qk_norm=False),
+    "fast": TransformerConfig(**SHAPE, num_kv_heads=4, intermediate_size=128, mlp="relu2", tied=False, profile="fast"),
     "gpt2": GPT2Config(**SHAPE),
 }
 
@@ -28,7 +29,7 @@ def config(request: pytest.FixtureRequest) -> Config:
 
 @pytest.fixture
 def make() -> Callable[[Config], torch.nn.Module]:
-    """A model whose every weight matters: the projections that start at zero are set, too."""
+    """A model whose every weight matters: the projections that start at zero are set, too, and pairs are known."""
 
     def made(config: Config) -> torch.nn.Module:
         model = build(config)
@@ -36,8 +37,11 @@ def make() -> Callable[[Config], torch.nn.Module]:
         generator = torch.Generator().manual_seed(6)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
-                if parameter.ndim == 1 or name.endswith((".o.weight", ".down.weight")):
+                if parameter.ndim == 1 or name.endswith((".o.weight", ".down.weight", "pairs.weight")):
                     parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+            if getattr(model, "pairs", None) is not None:
+                rows = len(model.pairs.keys)
+                model.pairs.keys.copy_(torch.randperm(96 * 96, generator=generator)[:rows].sort().values)
         return model
 
     return made

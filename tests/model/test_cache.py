@@ -16,7 +16,7 @@ def test_layers_do_not_share_what_they_store() -> None:
     one, two = torch.full((1, 1, 2, 4), 1.0), torch.full((1, 1, 2, 4), 2.0)
     cache.append(0, one, -one)
     cache.append(1, two, -two)
-    cache.advance(2)
+    cache.advance(2, torch.zeros(1, 1, dtype=torch.long))
     keys, values = cache.append(0, one * 5, one * 6)
     assert keys[0, 0, :, 0].tolist() == [1, 1, 5, 5]
     assert values[0, 0, :, 0].tolist() == [-1, -1, 6, 6]

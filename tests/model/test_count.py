@@ -20,6 +20,7 @@ from holdfast.model.count import (
     SCATTERED_ONCE,
     Demand,
     flops_per_token,
+    keys,
     matrix_parameters,
     memory,
     parameters,
@@ -157,3 +158,8 @@ def test_what_a_demand_adds(config: Config) -> None:
     muon = memory(config, Demand(1, CHUNK_ELEMENTS, optimizer="muon"))
     assert muon.update > 0 == plain.update
     assert muon.optimizer < plain.optimizer
+
+
+def test_what_is_stored_beside_the_weights(config: Config) -> None:
+    stored = build(config).state_dict().values()
+    assert keys(config) == sum(tensor.numel() for tensor in stored if not tensor.is_floating_point())

@@ -168,3 +168,15 @@ optimizer.step(1.0)
 sys.exit("torch._dynamo" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_table_and_head_have_rates_of_their_own(model: nn.Module, train: Train) -> None:
+    """A rate of nothing keeps a part as it was, and only that part."""
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    train(model, build_optimizer(model, OptimizerConfig(kind="muon", table_learning_rate=0.0)), 0, 3)
+    kept = {name for name, tensor in model.state_dict().items() if torch.equal(tensor, before[name])}
+    assert kept == {name for name in before if name in ("embed.weight", "positions.weight")}
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    train(model, build_optimizer(model, OptimizerConfig(kind="adamw", head_learning_rate=0.0)), 0, 3)
+    kept = {name for name, tensor in model.state_dict().items() if torch.equal(tensor, before[name])}
+    assert kept == {name for name in before if name == "head.weight"}

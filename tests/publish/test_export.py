@@ -150,3 +150,9 @@ def test_a_fresh_process_that_disagrees_says_what_differs(
     with pytest.raises(Fault, match="chat template: from place"):
         export(make(), "hf", tmp_path / "export")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_no_stock_class_has_is_refused(tmp_path: Path, make: Callable[..., Any], judge: list[Path]) -> None:
+    with pytest.raises(RecipeFault, match="profile fast"):
+        export(make(profile="fast"), "hf", tmp_path / "export")
+    assert not list(tmp_path.iterdir())

@@ -269,3 +269,17 @@ def test_what_can_be_used_of_a_recipe_and_all_that_is_wrong_with_it() -> None:
     assert [fault.cause for fault in refused.value.faults] == [fault.cause for fault in faults]
     sound, none = usable("demo")
     assert (sound, none) == (resolve("demo"), [])
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (("model.tied=true", "pretrain.first_weights=counts"), "need a head of its own"),
+        (("model.family=gpt2", "model.num_kv_heads=off", "pretrain.first_weights=counts"), "need a head of its own"),
+        (("model.tied=false", "pretrain.first_weights=counts", "pretrain.init_from=runs/old"), "names a trained one"),
+        (("model.profile=fast",), "no stock class"),
+        (("model.profile=fast", "export.to=[]"), "which they are is counted"),
+    ],
+)
+def test_what_goes_against_each_other_is_told(words: tuple[str, ...], cause: str) -> None:
+    assert any(cause in each for each in causes(shipped()["smoke"], *TEXTS, *words))

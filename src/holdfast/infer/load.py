@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from holdfast.base.faults import Fault
 from holdfast.model.build import build, config_from_dict
 from holdfast.model.config import Config
-from holdfast.model.count import parameters
+from holdfast.model.count import keys, parameters
 from holdfast.tokenizer import store
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.vault.manifest import Manifest
@@ -101,6 +100,8 @@ def _model(manifest: Manifest, vault: Vault, checkpoint: Checkpoint) -> nn.Modul
 
 def _same_size(config: Config, weights: dict[str, Tensor]) -> None:
     """Raise ValueError unless the weights are as many as the config asks for: else it may ask for any memory."""
-    there = sum(tensor.numel() for tensor in weights.values())
-    if (wanted := parameters(config)) != there or not all(map(torch.is_floating_point, weights.values())):
-        raise ValueError(f"it asks for {wanted:,} weights and there are {there:,}")
+    sizes = {True: 0, False: 0}
+    for tensor in weights.values():
+        sizes[tensor.is_floating_point()] += tensor.numel()
+    if (wanted := parameters(config)) != sizes[True] or keys(config) != sizes[False]:
+        raise ValueError(f"it asks for {wanted:,} weights and there are {sizes[True]:,}, and {sizes[False]:,} others")

@@ -48,7 +48,7 @@ def _std(name: str, parameter: Tensor) -> float | None:
         return None
     if name in ("embed.weight", "head.weight"):
         return EMBEDDING_STD
-    if name.endswith((".o.weight", ".down.weight")):
+    if name == "pairs.weight" or name.endswith((".o.weight", ".down.weight")):
         return 0.0
     return 1 / math.sqrt(parameter.shape[1])
 

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 Mlp = Literal["swiglu", "relu2"]
+Profile = Literal["portable", "fast"]
+PAIR_ROWS = 5  # of a table of pairs, for each token of the vocabulary
 LONGEST_CONTEXT = 2**20  # the tables of positions are made for all of it
 
 
@@ -23,6 +25,7 @@ class TransformerConfig:
     mlp:               "swiglu": down(silu(gate(x)) * up(x)); "relu2": down(relu(up(x))^2).
     qk_norm:           RMSNorm over each head's query and key, before the rotation.
     tied:              one table of token vectors for reading and for writing.
+    profile:           "portable": just what stock classes have; "fast": with what extras.py adds.
     """
 
     vocab_size: int
@@ -36,6 +39,7 @@ class TransformerConfig:
     mlp: Mlp = "swiglu"
     qk_norm: bool = True
     tied: bool = True
+    profile: Profile = "portable"
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-6
     dropout: float = 0.0
@@ -50,6 +54,8 @@ class TransformerConfig:
             raise ValueError(f"rotary positions need an even head width, not {self.head_size}")
         if self.mlp not in ("swiglu", "relu2"):
             raise ValueError(f"mlp is swiglu or relu2, not {self.mlp!r}")
+        if self.profile not in ("portable", "fast"):
+            raise ValueError(f"profile is portable or fast, not {self.profile!r}")
         _check_above_zero(self, ("rope_theta", "norm_eps"))
         _check_dropout(self.dropout)
 
@@ -57,6 +63,11 @@ class TransformerConfig:
     def head_size(self) -> int:
         """Width of one head."""
         return self.head_dim if self.head_dim is not None else self.hidden_size // self.num_heads
+
+    @property
+    def pair_rows(self) -> int:
+        """Rows of the table of pairs that the profile fast has."""
+        return PAIR_ROWS * self.vocab_size if self.profile == "fast" else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,11 @@ FAMILIES: dict[str, type[TransformerConfig] | type[GPT2Config]] = {"transformer"
 def family(config: Config) -> str:
     """The name under which `FAMILIES` holds the config's type."""
     return "gpt2" if isinstance(config, GPT2Config) else "transformer"
+
+
+def tied(config: Config) -> bool:
+    """Whether one table is both read and written with."""
+    return isinstance(config, GPT2Config) or config.tied
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:

@@ -26,8 +26,13 @@ def parameters(config: Config) -> int:
         tables = (config.vocab_size + config.context_length) * width
         return tables + config.num_layers * (_layer_matrices(config) + biases + norms) + 2 * width
     norms = 2 * width + (2 * config.head_size if config.qk_norm else 0)
-    tables = config.vocab_size * width * (1 if config.tied else 2)
+    tables = (config.vocab_size * (1 if config.tied else 2) + config.pair_rows) * width
     return tables + config.num_layers * (_layer_matrices(config) + norms) + width
+
+
+def keys(config: Config) -> int:
+    """Whole numbers that are stored with the weights and not trained: which pairs the table of pairs has."""
+    return 0 if isinstance(config, GPT2Config) or not config.pair_rows else config.pair_rows - 1
 
 
 def matrix_parameters(config: Config) -> int:
@@ -40,7 +45,8 @@ def tensors(config: Config) -> int:
     if isinstance(config, GPT2Config):
         return 2 + 2 + config.num_layers * (2 * 2 + 2 * 6)  # tables, last norm; norms and six products with biases
     mlp, norms = (3 if config.mlp == "swiglu" else 2), (4 if config.qk_norm else 2)
-    return (1 if config.tied else 2) + 1 + config.num_layers * (4 + mlp + norms)
+    tables = (1 if config.tied else 2) + (1 if config.pair_rows else 0)
+    return tables + 1 + config.num_layers * (4 + mlp + norms)
 
 
 def flops_per_token(config: Config, length: int | None = None) -> int:

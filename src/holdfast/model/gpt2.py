@@ -77,7 +77,7 @@ class GPT2(nn.Module):
             x = through(self.layers, self.recompute, x, mask, None)
         else:  # a layer extends it: that can not happen twice
             x = through(self.layers, "none", x, mask, cache)
-            cache.advance(length)
+            cache.advance(length, ids[:, -1:])
         normed: Tensor = self.norm(x)
         return normed
 

@@ -12,6 +12,7 @@ from holdfast.model.config import Config, GPT2Config, Mlp, TransformerConfig
 MLP_MULTIPLE = 128  # widths that matrix products, and the block formats of quantised files, divide evenly
 DEPTHS = range(4, 33)
 DEPTH_HEAD_SIZE = 64
+AUTO = "auto"  # the size that a budget decides on, see stages/sizing.py; until then that of five minutes on two cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ def size_config(name: str, vocab_size: int, context_length: int | None = None, *
 
 
 def find_size(name: str) -> Size:
-    """The size of that name. Raises ValueError, with the nearest names, when there is none."""
+    """The size of that name; `auto` is one, too. Raises ValueError, with the nearest names, when there is none."""
+    if name == AUTO:
+        return Size(4, 256, 4, 256, mlp="relu2", tied=False)
     if name in SIZES:
         return SIZES[name]
     near = difflib.get_close_matches(name.lower(), SIZES, n=3, cutoff=0.5)

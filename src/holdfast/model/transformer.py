@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from holdfast.model.attention import attend
 from holdfast.model.cache import KVCache
 from holdfast.model.config import TransformerConfig
+from holdfast.model.extras import PairTable
 from holdfast.model.heads import turned_heads
 from holdfast.model.loss import cross_entropy_sum
 from holdfast.model.parts import RMSNorm, Rotary, attention_mask, side_by_side, squared_relu, swiglu
@@ -26,7 +27,8 @@ class Transformer(nn.Module):
 
     embed.weight (V, C), norm.weight (C), head.weight (V, C; absent when tied), and for every layer N
     layers.N.attention_norm.weight, layers.N.attention.{q,k,v,o}.weight, layers.N.attention.{q,k}_norm.weight (D),
-    layers.N.mlp_norm.weight, layers.N.mlp.{gate,up,down}.weight (relu2 has no gate).
+    layers.N.mlp_norm.weight, layers.N.mlp.{gate,up,down}.weight (relu2 has no gate). The profile fast has
+    pairs.weight, see extras.py.
 
     recompute: which layers the backward pass computes again, see recompute.py.
     """
@@ -37,6 +39,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.pairs = PairTable(config.pair_rows, config.vocab_size, config.hidden_size) if config.pair_rows else None
         self.layers = nn.ModuleList(Block(config, index) for index in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.norm_eps)
         self.head = None if config.tied else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
@@ -80,12 +83,15 @@ class Transformer(nn.Module):
             raise ValueError(f"{past + length} positions exceed the context length of {self.config.context_length}")
         turn = self.rotary.at(slice(past, past + length) if positions is None else positions)
         mask = attention_mask(ids, segments, cache)
-        x = F.dropout(self.embed(ids), self.config.dropout, self.training)
+        x = self.embed(ids)
+        if self.pairs is not None:
+            x = x + self.pairs(ids, None if cache is None else cache.last, segments)
+        x = F.dropout(x, self.config.dropout, self.training)
         if cache is None:
             x = through(self.layers, self.recompute, x, turn, mask, None)
         else:  # a layer extends it: that can not happen twice
             x = through(self.layers, "none", x, turn, mask, cache)
-            cache.advance(length)
+            cache.advance(length, ids[:, -1:])
         normed: Tensor = self.norm(x)
         return normed
 

@@ -20,6 +20,7 @@ class OptimizerConfig:
 
     kind:                 "adamw" for every parameter; "muon" for the matrices inside the layers, AdamW for the rest.
     learning_rate:        highest rate of AdamW. matrix_learning_rate: highest rate of Muon.
+    table_learning_rate:  of AdamW for embeddings; head_learning_rate: for a head of its own. None: learning_rate.
     weight_decay:         decoupled, times the rate; embeddings, norms and biases do not decay.
     betas, epsilon:       AdamW's. momentum: Muon's.
     """
@@ -27,6 +28,8 @@ class OptimizerConfig:
     kind: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 1e-3
     matrix_learning_rate: float = 0.02
+    table_learning_rate: float | None = None
+    head_learning_rate: float | None = None
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     epsilon: float = 1e-8
@@ -35,8 +38,9 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.kind not in ("adamw", "muon"):
             raise ValueError(f"kind is adamw or muon, not {self.kind!r}")
-        for name in ("learning_rate", "matrix_learning_rate", "weight_decay", "epsilon"):
-            if not (value := getattr(self, name)) >= 0:
+        rates = ("learning_rate", "matrix_learning_rate", "table_learning_rate", "head_learning_rate")
+        for name in (*rates, "weight_decay", "epsilon"):
+            if (value := getattr(self, name)) is not None and not value >= 0:
                 raise ValueError(f"{name} must be at least 0, not {value}")
         for value in (*self.betas, self.momentum):
             if not 0 <= value < 1:
@@ -52,10 +56,18 @@ class Optimizer:
     def __init__(self, model: nn.Module, config: OptimizerConfig, only: Container[str] | None = None) -> None:
         groups = group(model) if only is None else group(model).only(only)
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        decaying = groups.output if config.kind == "muon" else groups.hidden | groups.output
+        general, decay = config.learning_rate, config.weight_decay
+        of_tables = general if config.table_learning_rate is None else config.table_learning_rate
+        of_head = general if config.head_learning_rate is None else config.head_learning_rate
+        parts = [
+            ({} if config.kind == "muon" else groups.hidden, general, decay),
+            (groups.output, of_head, decay),
+            (groups.tables, of_tables, 0.0),
+            (groups.steady, general, 0.0),
+        ]
         self._adamw = [
-            AdamW(parameters, config.learning_rate, decay, config.betas, config.epsilon)
-            for parameters, decay in ((decaying, config.weight_decay), (groups.steady, 0.0))
+            AdamW(parameters, rate, decay, config.betas, config.epsilon)
+            for parameters, rate, decay in parts
             if parameters
         ]
         self.steps = 0

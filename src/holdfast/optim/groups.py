@@ -1,4 +1,4 @@
-"""Which parameters are treated alike: hidden matrices, matrices at the rim, and all that must not decay."""
+"""Which parameters are treated alike: hidden matrices, the matrix at the rim, tables, and what is no matrix."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ class Groups:
 
     hidden:  matrices inside the layers. They map vectors to vectors, which is what Muon is for.
     output:  the head, a matrix with one row per token; it decays, but its rows are separate questions.
-    steady:  embeddings, norms and biases, which never decay: few of an embedding's rows get a gradient in a step,
-             and the others would shrink for nothing; the rest are scales and offsets that zero would switch off.
+    tables:  embeddings. They never decay: few of their rows get a gradient in a step, and the others would shrink for
+             nothing.
+    steady:  norms and biases, scales and offsets that zero would switch off.
     """
 
     hidden: dict[str, nn.Parameter] = field(default_factory=dict)
     output: dict[str, nn.Parameter] = field(default_factory=dict)
+    tables: dict[str, nn.Parameter] = field(default_factory=dict)
     steady: dict[str, nn.Parameter] = field(default_factory=dict)
 
     def only(self, names: Container[str]) -> Groups:
@@ -37,7 +39,9 @@ def group(model: nn.Module) -> Groups:
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        if parameter.ndim != 2 or id(parameter) in tables:
+        if id(parameter) in tables:
+            groups.tables[name] = parameter
+        elif parameter.ndim != 2:
             groups.steady[name] = parameter
         elif name.startswith("layers."):
             groups.hidden[name] = parameter

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holdfast.base.faults import RecipeFault
 from holdfast.model.config import Config, GPT2Config, TransformerConfig
 
 # Apertus' activation xIELU (Huang & Schlag 2024) is a_p x^2 + b x above zero and a_n (expm1(x) - x) + b x below, with
@@ -31,7 +32,8 @@ XIELU_AS_RELU2 = {
 
 
 def describe(config: Config) -> dict[str, Any]:
-    """The architecture part of `config.json`: the class that loads the export, and its shape."""
+    """The architecture part of `config.json`: the class that loads the export, and its shape. Raises RecipeFault for a
+    model that no class is."""
     if isinstance(config, GPT2Config):
         return _describe_gpt2(config)
     classes = {
@@ -40,6 +42,11 @@ def describe(config: Config) -> dict[str, Any]:
         ("relu2", True): ("ApertusForCausalLM", "apertus", "xielu"),
         ("relu2", False): ("ArceeForCausalLM", "arcee", "relu2"),
     }
+    if config.profile != "portable":
+        raise RecipeFault(
+            f"a model of the profile {config.profile} has parts that no stock class has",
+            "train with model.profile=portable to export",
+        )
     name, model_type, activation = classes[config.mlp, config.qk_norm]
     described = {
         "architectures": [name],

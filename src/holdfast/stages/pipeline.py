@@ -22,6 +22,7 @@ from holdfast.stages.recipe import Recipe, Resolved, resolve
 from holdfast.stages.resuming.choice import AS_IT_IS, Wish
 from holdfast.stages.resuming.review import Start, has_work, require_run, review
 from holdfast.stages.run import JOURNAL, RECIPE, Run, check_recipe, disk_fault, identity, locked, prepare
+from holdfast.stages.sizing import sized, told
 from holdfast.stages.stage import Stage, Wanted, begin, end, is_done, make_room, read_record, wanted_of
 from holdfast.stages.watch import watchers
 from holdfast.train.signals import StopFlag, stop_on_signals
@@ -63,6 +64,7 @@ def run(
     wanted = _wanted_stages(resolved.recipe, until)
     with _together(run_dir, started) as ranks:
         require_run(run_dir, wish)
+        resolved = sized(resolved, run_dir)
         if examine:
             require_ready(resolved.recipe, run_dir, [stage.name for stage in wanted])
         with locked(run_dir), _told_as_disk_fault(run_dir):
@@ -105,6 +107,8 @@ def _lead(
     deadline = time.monotonic() + seconds_left(resolved.recipe.time_limit, time.time(), os.environ)
     with stop_on_signals(deadline) as stop, _opened(resolved, run_dir, stop, quiet, ranks) as context:
         context.choice = start.choice
+        if (sizes := told(resolved)) is not None:
+            context.say(sizes)
         for note in start.notes:
             context.say(note)
         if started is not None and started.division.processes > 1 and keep(run_dir, started.division):

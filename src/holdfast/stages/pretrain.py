@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from holdfast.base.faults import Fault, RecipeFault
+from holdfast.feed.neighbours import Neighbours, behind, frequent, neighbours
+from holdfast.feed.shards import Shards
 from holdfast.model.config import Config, config_to_dict
+from holdfast.model.counted import Pairs, start_from_counts, start_pairs
+from holdfast.model.transformer import Transformer
 from holdfast.stages import assemble
 from holdfast.stages.recipe import Recipe, identity
 from holdfast.stages.resuming.changes import other_model, words
@@ -55,15 +61,47 @@ def lesson(run: Run) -> Lesson:
         tokenizer=tokenizer,
         feed=feed,
         held_out=held_out,
-        first_weights=_first_weights(recipe.pretrain.init_from, config, tokenizer),
+        first_weights=_first_weights(run, config, tokenizer),
         prompts=recipe.evaluate.prompts,
         form="continuation",
     )
 
 
-def _first_weights(source: str | None, config: Config, tokenizer: Tokenizer) -> Callable[[nn.Module], None]:
-    if source is None:
-        return lambda model: None
+def _first_weights(run: Run, config: Config, tokenizer: Tokenizer) -> Callable[[nn.Module], None]:
+    recipe = run.recipe
+    if (source := recipe.pretrain.init_from) is not None:
+        return _trained_weights(source, config, tokenizer)
+    if recipe.pretrain.first_weights == "counts":
+        return _counted_weights(run.dir / "tokens" / "train", tokenizer.vocab_size, recipe.seed)
+    return lambda model: None
+
+
+def _counted_weights(folder: Path, vocab_size: int, seed: int) -> Callable[[nn.Module], None]:
+    def load(module: nn.Module) -> None:
+        model, shards = cast(Transformer, module), Shards.open(folder)
+        found = neighbours(shards, vocab_size)
+        start_from_counts(model, _pairs(found), seed)
+        if model.pairs is not None:
+            keys = frequent(found, vocab_size, len(model.pairs.keys))
+            start_pairs(model, torch.from_numpy(keys), _pairs(behind(shards, vocab_size, keys)))
+
+    made: dict[str, Tensor] = {}  # asked for twice where a step is measured first
+
+    def once(model: nn.Module) -> None:
+        if made:
+            model.load_state_dict(made)
+        else:
+            load(model)
+            made.update({name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()})
+
+    return once
+
+
+def _pairs(found: Neighbours) -> Pairs:
+    return Pairs(*(torch.from_numpy(part) for part in (found.first, found.second, found.count)))
+
+
+def _trained_weights(source: str, config: Config, tokenizer: Tokenizer) -> Callable[[nn.Module], None]:
     checkpoint = _source(source)
     if odd := other_model(checkpoint.manifest, config_to_dict(config), tokenizer.fingerprint):
         raise RecipeFault(

@@ -18,6 +18,7 @@ from holdfast.base.layers import RESOLVED, Layer, from_values, from_words, from_
 from holdfast.base.settings import Count, Duration, Problem, Section, flat, free, group, identity
 from holdfast.evals.settings import EvaluateSettings
 from holdfast.journal.settings import AlarmSettings
+from holdfast.model.config import tied
 from holdfast.publish.settings import ExportSettings
 from holdfast.stages.settings import ModelSettings, PretrainSettings, SftSettings, TokensSettings
 from holdfast.text.settings import CorpusSettings
@@ -143,7 +144,17 @@ class Recipe(Section):
         if self.precision == self.precision_fallback:
             what = f"{self.precision} can not fall back to itself"
             yield Problem("precision_fallback", what, "write precision_fallback=off")
-        context = None if list(self.model.problems()) else self.model.config(vocab_size=64).context_length
+        config = None if list(self.model.problems()) else self.model.config(vocab_size=64)
+        context = None if config is None else config.context_length
+        if config is not None and self.pretrain.first_weights == "counts" and tied(config):
+            what = "counts of what follows what need a head of its own, and this model's is its table"
+            yield Problem("pretrain.first_weights", what, "add model.tied=false, or pretrain.first_weights=random")
+        if self.model.profile == "fast" and self.pretrain.first_weights != "counts" and not self.pretrain.init_from:
+            what = "the profile fast has a table of pairs of tokens, and which they are is counted"
+            yield Problem("model.profile", what, "add pretrain.first_weights=counts and model.tied=false")
+        if self.model.profile == "fast" and self.export.to:
+            what = "a model of the profile fast has parts that no stock class has"
+            yield Problem("export.to", what, "add export.to=[], or model.profile=portable")
         for stage in ("pretrain", "sft") if self.sft.enabled else ("pretrain",):
             yield from self._stage_problems(stage, getattr(self, stage), context)
 

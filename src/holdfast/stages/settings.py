@@ -30,6 +30,11 @@ class ModelSettings(Section):
     mlp: Literal["swiglu", "relu2"] | None = Field(default=None, description="kind of the feed-forward part")
     qk_norm: bool | None = Field(default=None, description="normalise queries and keys per head")
     tied: bool | None = Field(default=None, description="one table of token vectors for reading and for writing")
+    profile: Literal["portable", "fast"] | None = Field(
+        default=None,
+        description="portable: what stock software loads; fast: learns more in the same time by a table of pairs of "
+        "tokens, and can not be exported",
+    )
     rope_theta: Annotated[float, Field(gt=0)] | None = Field(default=None, description="base of rotary positions")
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description="part of the activations dropped in training"
@@ -69,8 +74,20 @@ class PretrainSettings(TrainSettings):
     init_from: str | None = Field(
         default=None,
         description="weights to start from instead of random ones: a run's folder, RUN:STAGE, RUN:STAGE@STEP or the "
-        "folder of a checkpoint; off: random ones",
+        "folder of a checkpoint; off: none",
     )
+    first_weights: Literal["random", "counts"] = Field(
+        default="random",
+        description="what an untrained model starts from; counts: its table and its head already say which token "
+        "tends to follow which in the corpus, for models of their own head (model.tied=false)",
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """An untrained model is one thing, a trained one another."""
+        yield from super().problems()
+        if self.init_from is not None and self.first_weights != "random":
+            what = f"first_weights={self.first_weights} is for untrained models, and init_from names a trained one"
+            yield Problem("first_weights", what, "keep one of them")
 
 
 class SftSettings(TrainSettings):

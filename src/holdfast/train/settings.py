@@ -23,6 +23,12 @@ class OptimizerSettings(Section):
     )
     learning_rate: Rate = Field(default=1e-3, description="highest step size of AdamW, reached after the warmup")
     matrix_learning_rate: Rate = Field(default=0.02, description="highest step size of Muon; read when kind is muon")
+    table_learning_rate: Rate | None = Field(
+        default=None, description="highest step size of AdamW for the table of token vectors; off: learning_rate"
+    )
+    head_learning_rate: Rate | None = Field(
+        default=None, description="highest step size of AdamW for a head that is no table; off: learning_rate"
+    )
     weight_decay: Rate = Field(
         default=0.1, description="decoupled decay of matrices, per step and unit of learning rate"
     )

@@ -59,6 +59,7 @@ OTHER: dict[str, Any] = {
     "model.mlp": "relu2",
     "model.qk_norm": False,
     "model.tied": False,
+    "model.profile": "fast",
     "pretrain.steps": 60,
     "pretrain.epochs": 2,
     "pretrain.tokens": 50_000,
@@ -92,6 +93,7 @@ BESIDE = {
     "pretrain.save_minutes": ("pretrain.save_steps=off", "pretrain.eval_steps=off"),
     "checkpoints.risk_minutes": ("pretrain.save_minutes=0.8",),
     "export.dtype": ("export.to=[hf]",),
+    "model.profile": ("pretrain.first_weights=counts", "model.tied=false"),
     "model.size": ("model.hidden_size=off", "model.num_layers=off", "model.intermediate_size=off"),
 }
 # What is learned and how it is judged, not how long it takes or how large it is.
@@ -106,6 +108,7 @@ SAY_NOTHING = {
     "model.rope_theta",
     "model.dropout",
     "pretrain.init_from",  # a check of its own, in test_checks
+    "pretrain.first_weights",  # a few seconds
     "pretrain.clip",
     "pretrain.optimizer",
     "pretrain.schedule",

@@ -34,6 +34,7 @@ from holdfast.stages.report import JSON as REPORT
 from holdfast.stages.resuming.choice import AS_IT_IS
 from holdfast.stages.resuming.review import review
 from holdfast.stages.run import IDENTITY, holder
+from holdfast.stages.sizing import sized, told
 from holdfast.stages.training import WORTHWHILE_EPOCHS
 from holdfast.train import precision
 from holdfast.train.memory import out_of_memory
@@ -90,10 +91,13 @@ def make(resolved: Resolved, run_dir: Path, faults: Sequence[Fault] = (), *, mea
     faults: what is wrong with the recipe itself; the rest is forecast as well as it can be without it.
     measure: train a few steps of a model that is thrown away, and read a sample of the text.
     """
+    resolved, unsized = _sized(resolved, run_dir)
     recipe = resolved.recipe
     case = examine(recipe, run_dir, [stage.name for stage in STAGES if stage.wanted(recipe)])
-    case.problems[:0] = [Problem(fault.cause, fault.remedy) for fault in faults]
+    case.problems[:0] = [Problem(fault.cause, fault.remedy) for fault in (*faults, *unsized)]
     plan = Plan()
+    if (sizes := told(resolved)) is not None:
+        plan.notes.append(sizes)
     _run_dir(case, plan)
     if case.device is not None and case.device.type == "cpu" and case.trains:
         plan.processes = case.attempt(lambda: foreseen(recipe, run_dir)) or ""
@@ -104,6 +108,14 @@ def make(resolved: Resolved, run_dir: Path, faults: Sequence[Fault] = (), *, mea
             _measured(case, case.config, case.device, plan)
     plan.problems = [problem._asdict() for problem in case.problems]
     return plan
+
+
+def _sized(resolved: Resolved, run_dir: Path) -> tuple[Resolved, list[Fault]]:
+    """With the sizes that the recipe leaves open; as it is, and why, where they can not be told."""
+    try:
+        return sized(resolved, run_dir), []
+    except Fault as fault:
+        return resolved, [fault]
 
 
 def _run_dir(case: Case, plan: Plan) -> None:
