@@ -34,6 +34,7 @@ class RunState:
     best:      lowest validation score seen, if any was measured.
     evaluated: step of the last validation or round of samples that lies behind this state.
     dirty:     True while the optimizer is at work: such a state must not be saved.
+    compiled:  how the layers are compiled, see train/compiled.py.
     """
 
     model: nn.Module
@@ -49,6 +50,7 @@ class RunState:
     evaluated: int | None = None
     guard: GuardMemory = field(default_factory=GuardMemory)
     dirty: bool = False
+    compiled: str | None = None
 
     @property
     def device(self) -> torch.device:
