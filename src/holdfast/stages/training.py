@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from holdfast.base.faults import Fault
+from holdfast.base.ranks import place
 from holdfast.disk import injection
 from holdfast.evals.samples import Form
 from holdfast.feed.feed import Feed
@@ -25,6 +26,7 @@ from holdfast.stages import assemble, compiling
 from holdfast.stages.horizon import Horizon, Means, budget_seconds, budget_steps, fixed_steps, settle
 from holdfast.stages.lookout import looked_after
 from holdfast.stages.looks import Looks
+from holdfast.stages.planning import forecast
 from holdfast.stages.ranks import start_alike
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.resuming.healing import go_back
@@ -36,7 +38,7 @@ from holdfast.train import precision
 from holdfast.train.compiled import as_written
 from holdfast.train.guard import FIRST_SCALE, GuardMemory
 from holdfast.train.loop import train
-from holdfast.train.memory import room_for
+from holdfast.train.memory import ROOM, free_memory, room_for
 from holdfast.train.proof import prove
 from holdfast.train.sabotage import Sabotage
 from holdfast.train.saving import HEALTHY_STEPS, Cadence
@@ -106,7 +108,11 @@ def learn(run: Run, lesson: Lesson) -> dict[str, Any]:
 
 def _means(run: Run, lesson: Lesson, device: torch.device) -> Means:
     """What is settled on this machine before anything is trained."""
-    means = Means(precision=_number_format(run, device))
+    chosen = _number_format(run, device)
+    free, machine = ROOM * free_memory(device) / place().local_world_size, (lesson.config, device, chosen)
+    portion = forecast.portion_of(run.recipe, lesson.name, *machine, free, run.ranks.world_size)
+    fewer = portion.rows if portion.rows < len(lesson.feed.share) else None
+    means = Means(precision=chosen, micro_batch_rows=fewer, recompute=portion.recompute)
     if run.recipe.compile != "auto":
         return means
     run.ranks.share({"measure": "compiled", "means": asdict(means)})  # what comes next is for all of them
@@ -139,7 +145,7 @@ def _number_format(run: Run, device: torch.device) -> str:
 def _prove(run: Run, lesson: Lesson, state: RunState) -> None:
     """Show on a real batch that training does what the settings say. Raises Fault when it does not."""
     with as_written(state):  # other shapes than those that are trained with
-        proof = prove(state, lesson.feed.batch_at(state.position), lesson.settings.recompute)
+        proof = prove(state, lesson.feed.batch_at(state.position), str(state.model.recompute))
     run.record("event", event="proof", stage=lesson.name, step=state.step, text=f"{lesson.name}: {proof.words}",
                **proof.to_dict())  # fmt: skip
     if proof.failures:
@@ -187,7 +193,8 @@ def fresh_state(run: Run, lesson: Lesson, device: torch.device, means: Means) ->
     with room_for("the model with its optimizer"):  # which has all of its state before the first step
         model = assemble.fresh_model(lesson.config, run.recipe.seed, device)
         optimizer = assemble.optimizer(model, lesson.settings.optimizer)
-    set_recompute(model, lesson.settings.recompute)
+    asked = lesson.settings
+    set_recompute(model, means.recompute if asked.recompute == "auto" else asked.recompute)
     if run.ranks.rank == 0:
         lesson.first_weights(model)
     return RunState(
@@ -195,7 +202,7 @@ def fresh_state(run: Run, lesson: Lesson, device: torch.device, means: Means) ->
         optimizer=optimizer,
         stage=lesson.name,
         seed=run.recipe.seed,
-        micro_batch_rows=lesson.settings.micro_batch_rows or lesson.feed.rows,
+        micro_batch_rows=asked.micro_batch_rows or means.micro_batch_rows or lesson.feed.rows,
         precision=means.precision,
         guard=GuardMemory(loss_scale=FIRST_SCALE if means.precision == "fp16" else 1.0),
     )

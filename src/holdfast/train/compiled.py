@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -45,7 +45,7 @@ class Pace:
     compiled: float
 
 
-def compile_layers(state: RunState, mode: str, backend: str = "inductor") -> None:
+def compile_layers(state: RunState, mode: str, backend: str | Callable[..., Any] = "inductor") -> None:
     """Have the layers compiled, each shape when it comes up first. Raises KeyError for a mode there is not."""
     options = SAME_DRAWS | MODES[mode] if backend == "inductor" else None
     torch.compiler.set_stance("default")  # an earlier stage may have given up
@@ -79,7 +79,7 @@ def shortfall(state: RunState, batch: Batch) -> str | None:
     except OutOfMemory:
         return "memory ran out"
     except (RuntimeError, ImportError) as error:  # no compiler, one that fails, a system it does not know
-        return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        return f"{type(error).__name__}: {' '.join(str(error).split(chr(10))[:2]).strip()}"
     finally:
         state.optimizer.zero_grad()
     for name in ("loss", "grad_norm"):

@@ -49,12 +49,19 @@ class Trial:
     save: float = 0.0
 
 
-def try_out(recipe: Recipe, settings: TrainSettings, config: Config, device: torch.device, precision: str) -> Trial:
+def try_out(
+    recipe: Recipe,
+    settings: TrainSettings,
+    config: Config,
+    device: torch.device,
+    precision: str,
+    portion: forecast.Portion,
+) -> Trial:
     """Train on made-up tokens: the same arithmetic as on real ones."""
+    rows, micro = forecast.batch_rows(settings, config), portion.rows
     trial = Trial()
     model = assemble.fresh_model(config, recipe.seed, device)
-    set_recompute(model, settings.recompute)
-    rows, micro = forecast.batch_rows(settings, config), forecast.micro_rows(settings, config)
+    set_recompute(model, portion.recompute)
     state = RunState(model, assemble.optimizer(model, settings.optimizer), "plan", recipe.seed, micro, precision)
     few = min(rows, MICRO_BATCHES * micro)
     batch = _batch(few, config, recipe.seed, packed=settings.packing == "documents")

@@ -12,7 +12,7 @@ from holdfast.model.config import Config
 from holdfast.model.count import Demand, memory, parameters
 from holdfast.model.loss import CHUNK_ELEMENTS
 from holdfast.model.sizes import SIZES, size_config
-from holdfast.stages.planning.checks import ROOM, free_memory
+from holdfast.train.memory import ROOM, free_memory
 
 GPUS = (4, 8, 16, 24, 80)  # GB, as they are sold
 CONTEXT_BYTES = 700 * 2**20  # of a GPU, what its driver and libraries take before anything is trained
