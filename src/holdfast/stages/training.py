@@ -35,6 +35,7 @@ from holdfast.stages.run import Run
 from holdfast.stages.stage import TRAINED, read_record
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.train import precision
+from holdfast.train.ahead import one_ahead
 from holdfast.train.compiled import as_written
 from holdfast.train.guard import FIRST_SCALE, GuardMemory
 from holdfast.train.loop import train
@@ -250,7 +251,7 @@ def training_of(run: Run, lesson: Lesson, state: RunState, vault: Vault, horizon
         run, state, lesson.held_out, lesson.tokenizer, settings.eval_tokens, lesson.prompts, lesson.form, sabotage
     )
     return Training(
-        feed=lesson.feed,
+        feed=one_ahead(lesson.feed, state.device),
         vault=vault,
         policy=policy(run.dir, run.recipe, lesson.name),
         total_steps=horizon.total_steps,

@@ -81,8 +81,9 @@ def gradients(
 
 
 def _accumulate(state: RunState, batch: Batch, trained: int, rank: int, sabotage: Sabotage) -> float:
-    """Forward and backward for this rank's rows. Returns their nats."""
-    nats = torch.zeros((), dtype=torch.float64)
+    """Forward and backward for this rank's rows. Returns their nats, which are read once all work is under way: a GPU
+    is not waited for in between."""
+    nats: list[Tensor] = []
     number, scale = state.position + 1, state.guard.loss_scale
     for index, start in enumerate(range(0, len(batch.inputs), state.micro_batch_rows)):
         sabotage.memory(number)
@@ -90,10 +91,10 @@ def _accumulate(state: RunState, batch: Batch, trained: int, rank: int, sabotage
         loss = batch_loss(state.model, batch.rows(start, start + state.micro_batch_rows), state.precision)
         mean = loss / trained
         (mean if scale == 1.0 else mean * scale).backward()
-        nats += loss.detach().double().cpu()
+        nats.append(loss.detach())
         del loss, mean  # else what they were made of stays until the next micro-batch is through its forward pass
     sabotage.gradients(_grads(state), number)
-    return sabotage.loss(float(nats), number)
+    return sabotage.loss(sum(torch.stack(nats).tolist()), number)
 
 
 def apply(state: RunState, report: Report, lr_scale: float, clip: float | None) -> None:
