@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from holdfast.model.cache import KVCache
+from holdfast.model.documents import Documents, attend_documents, documents_mask
 
 
 class RMSNorm(nn.Module):
@@ -99,35 +100,28 @@ def split_heads(x: Tensor, head_size: int) -> Tensor:
     return x.unflatten(-1, (-1, head_size)).transpose(1, 2)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | Documents | None, dropout: float) -> Tensor:
     """Causal attention: q (B, H, T, D) over k, v (B, K, S, D), where H is a multiple of K; gives (B, T, H * D).
 
     mask: additive (B or 1, 1, T, S), or None: every query sees the keys up to its own place, counted from the end.
     """
+    if isinstance(mask, Documents):
+        return attend_documents(q, k, v, mask, dropout).transpose(1, 2).flatten(2)
     causal = mask is None and q.shape[2] > 1
     grouped = q.shape[1] != k.shape[1]
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal, enable_gqa=grouped)
     return y.transpose(1, 2).flatten(2)
 
 
-def attention_mask(ids: Tensor, segments: Tensor | None, cache: KVCache | None) -> Tensor | None:
+def attention_mask(ids: Tensor, segments: Tensor | None, cache: KVCache | None) -> Tensor | Documents | None:
     """The one mask that all layers share; None where plain causal attention does."""
     if segments is not None:
         if cache is not None:
             raise ValueError("a cache continues whole rows: it can not be used together with segments")
-        return block_causal_mask(segments)
+        return documents_mask(segments)
     if cache is not None and cache.length and ids.shape[1] > 1:
         return continued_causal_mask(cache.length, ids.shape[1], ids.device)
     return None
-
-
-def block_causal_mask(segments: Tensor) -> Tensor:
-    """(B, T) segment numbers -> (B, 1, T, T) float mask: 0 where the key is in the query's segment and not after it,
-    -inf elsewhere. A float mask, because attention on a CPU would turn a boolean one into it once per layer."""
-    length = segments.shape[1]
-    lower = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril_()
-    seen = (segments[:, :, None] == segments[:, None, :]) & lower
-    return torch.zeros(seen.shape, device=segments.device).masked_fill_(~seen, float("-inf"))[:, None]
 
 
 def continued_causal_mask(past: int, length: int, device: torch.device) -> Tensor:

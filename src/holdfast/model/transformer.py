@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from holdfast.model.cache import KVCache
 from holdfast.model.config import TransformerConfig
+from holdfast.model.documents import Mask
 from holdfast.model.loss import cross_entropy_sum
 from holdfast.model.parts import RMSNorm, Rotary, attend, attention_mask, rotate, split_heads, squared_relu
 from holdfast.model.recompute import through
@@ -99,7 +100,7 @@ class Block(nn.Module):
         self.mlp = SwiGLU(config) if config.mlp == "swiglu" else SquaredReLU(config)
         self.dropout = config.dropout
 
-    def forward(self, x: Tensor, turn: Turn, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+    def forward(self, x: Tensor, turn: Turn, mask: Mask, cache: KVCache | None) -> Tensor:
         x = x + F.dropout(self.attention(self.attention_norm(x), turn, mask, cache), self.dropout, self.training)
         return x + F.dropout(self.mlp(self.mlp_norm(x)), self.dropout, self.training)
 
@@ -120,7 +121,7 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_size, config.norm_eps) if config.qk_norm else nn.Identity()
         self.k_norm = RMSNorm(self.head_size, config.norm_eps) if config.qk_norm else nn.Identity()
 
-    def forward(self, x: Tensor, turn: Turn, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+    def forward(self, x: Tensor, turn: Turn, mask: Mask, cache: KVCache | None) -> Tensor:
         q = rotate(self.q_norm(split_heads(self.q(x), self.head_size)), *turn)
         k = rotate(self.k_norm(split_heads(self.k(x), self.head_size)), *turn)
         v = split_heads(self.v(x), self.head_size)

@@ -9,15 +9,16 @@ from collections.abc import Callable
 from holdfast.base.records import Batch
 from holdfast.disk.places import cache_folder
 from holdfast.journal.metrics import words_for_seconds
+from holdfast.model.documents import believe
 from holdfast.stages.run import Run
 from holdfast.train.compiled import compare, compile_layers, eager_seconds, give_up, shortfall
 from holdfast.train.state import RunState
 
 KEPT = "compiled"  # in the cache folder: what was compiled once takes seconds the next time
 VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
-# device -> seconds of planned training from which it is tried. A try takes 10 to 60 seconds; should nothing come of
-# it, that is 5 % of a training this long.
-WORTH_TRYING = {"cpu": 20 * 60.0, "cuda": 10 * 60.0}
+# device -> seconds of planned training from which it is tried. A try takes 10 to 60 seconds, so that a training this
+# long loses 2 % at most on a CPU, where little is gained, should nothing come of it; on a GPU much is gained.
+WORTH_TRYING = {"cpu": 60 * 60.0, "cuda": 10 * 60.0}
 MODES_TRIED = {"cpu": ("default",), "cuda": ("default", "reduce-overhead")}
 USUAL = "default"
 FASTER = 0.98  # of the time without, that what is kept takes at most: less is noise
@@ -54,6 +55,8 @@ def compiles(run: Run, state: RunState, batch: Batch, mode: str | None) -> bool:
     if mode is None:
         return False
     os.environ.setdefault(VARIABLE, str(cache_folder() / KEPT))
+    if batch.segments is not None and state.device.type == "cuda" and (why := believe(state.device)) is not None:
+        run.say(f"{state.stage}: a mask keeps documents apart, not blocks of one: {why}")
     compile_layers(state, mode)
     why = shortfall(state, batch)
     (short,) = run.ranks.total(why is not None)
