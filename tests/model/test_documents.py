@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from holdfast.model import documents
+from holdfast.model.attention import attend
 from holdfast.model.documents import Documents, believe, block_causal_mask, documents_mask
-from holdfast.model.parts import attend
 
 SEGMENTS = torch.tensor([[0] * 100 + [1] * 30 + [2] * 126, [0] * 256])
 

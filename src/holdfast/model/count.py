@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from holdfast.model.config import Config, GPT2Config
+from holdfast.model.portions import LONGEST, chunk_rows, keys_kept
 
 FP32 = 4  # bytes
 HALF = 2  # of bf16 and fp16
@@ -58,14 +59,15 @@ class Demand:
     """What a stage of training asks for.
 
     rows:            full rows of one micro-batch. accumulates: a step has more than one of them.
-    logit_elements:  the most logits held at once, see loss.CHUNK_ELEMENTS; their number is bounded by the batch's.
+    logit_elements:  the most logits held at once, see portions.CHUNK_ELEMENTS; their number is bounded by the batch's.
     optimizer:       "adamw" keeps two numbers per weight, "muon" one per weight of a hidden matrix, two for the rest.
     precision:       fp32, or a half format in which the products are made; weights and their state are fp32 always.
     recompute:       which layers keep only their input and are computed again in the backward pass, see RECOMPUTED.
     packed:          rows hold several documents, so that a mask says who sees whom.
     snapshot:        the state is copied to be saved beside the training.
     evaluation_rows: full rows measured at once. cache_tokens: tokens of all samples that are written together.
-    heap:            on the heap of a process; False on a device with an allocator of its own.
+    heap:            on the heap of a CPU's process; False on a device with an allocator of its own.
+    kernels:         native/ does what it can.
     """
 
     rows: int
@@ -79,6 +81,7 @@ class Demand:
     evaluation_rows: int = 0
     cache_tokens: int = 0
     heap: bool = False
+    kernels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def memory(config: Config, demand: Demand) -> Memory:
     optimizer = FP32 * (2 * count - (hidden if demand.optimizer == "muon" else 0))
     snapshot = FP32 * count + optimizer if demand.snapshot else 0
     tokens = demand.rows * config.context_length
-    activations = tokens * _kept_per_token(config, number, demand.recompute)
+    activations = tokens * _kept_per_token(config, demand)
     if demand.packed:
         activations += FP32 * tokens * config.context_length
     logits = _logit_bytes(config, tokens, number, demand.logit_elements)
@@ -144,53 +147,58 @@ def _layer_matrices(config: Config) -> int:
     return attention + (3 if config.mlp == "swiglu" else 2) * config.hidden_size * config.intermediate_size
 
 
-def _kept_per_token(config: Config, number: int, recompute: str) -> int:
+def _kept_per_token(config: Config, demand: Demand) -> int:
     """Bytes per token that the backward pass reads again, of all layers and the final norm.
 
-    number: bytes of a number that goes through a product. A layer that is computed again keeps its input, and all that
-    it needs while its turn lasts.
+    A layer that is computed again keeps its input, and all that it needs while its turn lasts.
     """
-    layer, width = _kept_by_a_layer(config, number), config.hidden_size
-    again = math.ceil(config.num_layers * RECOMPUTED[recompute])
+    layer, width = _kept_by_a_layer(config, demand), config.hidden_size
+    again = math.ceil(config.num_layers * RECOMPUTED[demand.recompute])
     layers = (config.num_layers - again) * layer + again * FP32 * width + (layer if again else 0)
-    final = 2 * FP32 * width  # the last norm's quotient, and the gradient that the head has made already
+    final = 2 * FP32 * width  # the last norm's input, and the gradient that the head has made already
     return layers + final
 
 
-def _kept_by_a_layer(config: Config, number: int) -> int:
-    """A norm keeps its input or its quotient in fp32, attention its three inputs and its output, a product its input:
-    one for all that read the same in fp32, one for each of them where every product turns its own."""
+def _kept_by_a_layer(config: Config, demand: Demand) -> int:
+    """A norm keeps its input in fp32, attention its three inputs and its output or its probabilities, a product its
+    input: one for all that read the same in fp32, one for each of them where every product turns its own."""
+    number = FP32 if demand.precision == "fp32" else HALF
     width, queries = config.hidden_size, config.num_heads * config.head_size
+    probabilities = 0
+    if demand.heap and number == FP32 and config.context_length <= LONGEST and not config.dropout:
+        probabilities = FP32 * config.num_heads * keys_kept(config.context_length) // config.context_length
+    dropped = FP32 * 2 * width if config.dropout else 0
     if isinstance(config, GPT2Config):
         read = 2 if number == FP32 else 3 + 1
-        dropped = FP32 * 2 * width if config.dropout else 0
-        return FP32 * 2 * width + number * (read * width + 4 * queries + 2 * config.mlp_size) + dropped
+        return FP32 * 2 * width + number * (read * width + 4 * queries + 2 * config.mlp_size) + dropped + probabilities
     swiglu = config.mlp == "swiglu"
     read = 2 if number == FP32 else 3 + (2 if swiglu else 1)
-    normed_heads = 1 if config.qk_norm else 0
-    heads = (2 + normed_heads) * (queries + config.num_kv_heads * config.head_size)
-    mlp = (4 if swiglu else 2) * config.intermediate_size
-    dropped = FP32 * 2 * width if config.dropout else 0
-    return FP32 * 2 * width + number * (read * width + heads + mlp) + dropped
+    shared = config.num_kv_heads * config.head_size
+    heads = 2 * queries + shared  # queries and keys, turned, and what attention makes
+    heads += shared if number == FP32 else 0  # values, apart from what they were projected with
+    heads += queries + 2 * shared if config.qk_norm or number == HALF else 0  # all three as they were projected
+    mlp = (2 if not swiglu else 3 if demand.kernels else 4) * config.intermediate_size
+    return FP32 * 2 * width + number * (read * width + heads + mlp) + dropped + probabilities
 
 
 def _logit_bytes(config: Config, tokens: int, number: int, most: int) -> int:
-    """The head at work: a chunk of logits, as they come and as probabilities; or behind the last one, its gradients.
+    """The head at work: a chunk of logits in fp32, and in the products' format; or behind the last one, its gradients.
 
     The head's gradient is made before the others, and is there twice when it is scaled.
     """
-    chunk = min(tokens * config.vocab_size, max(most, config.vocab_size))
     head = config.vocab_size * config.hidden_size
-    chunks = chunk * (2 * FP32 if number == FP32 else number + 2 * FP32)
+    chunks = (
+        chunk_rows(tokens, config.vocab_size, most) * config.vocab_size * (FP32 if number == FP32 else number + FP32)
+    )
     return FP32 * (2 * head + max(chunks // FP32, tokens * config.hidden_size))
 
 
 def _evaluation_bytes(config: Config, demand: Demand) -> int:
-    """A forward pass that keeps nothing: the widest moment of one layer, and a chunk of logits twice."""
+    """A forward pass that keeps nothing: the widest moment of one layer, and a chunk of logits."""
     tokens, width = demand.evaluation_rows * config.context_length, config.hidden_size
     inside = config.mlp_size if isinstance(config, GPT2Config) else config.intermediate_size
-    chunk = min(tokens * config.vocab_size, max(demand.logit_elements, config.vocab_size))
-    return FP32 * (tokens * max(3 * inside + 2 * width, 7 * width) + (2 * chunk if tokens else 0))
+    chunk = chunk_rows(tokens, config.vocab_size, demand.logit_elements) * config.vocab_size
+    return FP32 * (tokens * max(3 * inside + 2 * width, 7 * width) + (chunk if tokens else 0))
 
 
 def _muon_workspace(config: Config) -> int:

@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from holdfast.model.attention import attend
 from holdfast.model.cache import KVCache
 from holdfast.model.config import GPT2Config
 from holdfast.model.documents import Mask
 from holdfast.model.loss import cross_entropy_sum
-from holdfast.model.parts import attend, attention_mask, restarting_positions, split_heads
+from holdfast.model.parts import attention_mask, restarting_positions, side_by_side, split_heads
 from holdfast.model.recompute import through
 
 __all__ = ["GPT2", "GPT2Config"]
@@ -109,7 +110,7 @@ class Attention(nn.Module):
         self.q, self.k, self.v, self.o = (nn.Linear(config.hidden_size, config.hidden_size) for _ in range(4))
 
     def forward(self, x: Tensor, mask: Mask, cache: KVCache | None) -> Tensor:
-        q, k, v = (split_heads(project(x), self.head_size) for project in (self.q, self.k, self.v))
+        q, k, v = (split_heads(y, self.head_size) for y in side_by_side(x, self.q, self.k, self.v).chunk(3, -1))
         if cache is not None:
             k, v = cache.append(self.index, k, v)
         mixed: Tensor = self.o(attend(q, k, v, mask, self.dropout if self.training else 0.0))

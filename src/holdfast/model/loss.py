@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK_ELEMENTS = 1 << 20  # logits held at a time: 4 MB in fp32, which stays in a CPU's cache
-SPARSE = 0.75  # below this part of trained positions, the others are left out before the head
+from holdfast.model.portions import chunk_rows
+from holdfast.native import ops
+
 LARGEST_HALF_SUM = 2.0**13  # an eighth of where fp16 ends
 
 
@@ -22,7 +23,7 @@ def cross_entropy_sum(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor
     """
     hidden, targets = hidden.flatten(0, -2), targets.flatten()
     trained = targets >= 0
-    if int(trained.sum()) < SPARSE * len(targets):
+    if not trained.all():
         places = trained.nonzero().squeeze(1)
         hidden, targets = hidden[places], targets[places]
     kind = hidden.device.type
@@ -36,7 +37,7 @@ def slope_scale(dtype: torch.dtype, rows: int) -> float:
 
     A slope is between -1 and 1 and mostly near 1 / V, where fp16 loses its last bits; what the loss is multiplied by
     arrives after the products are made. Here a sum over the rows stays in range as long as what is summed is below 8,
-    and a chunk has so few rows when V is large that the slopes come to about 2^-7.
+    and a chunk has so few rows when V is large that the slopes come to about 2^-7 to 2^-11.
     """
     if dtype != torch.float16:
         return 1.0
@@ -56,21 +57,25 @@ class _LinearCrossEntropy(torch.autograd.Function):
         if with_gradients:
             hidden_grad = torch.empty_like(hidden)
             weight_grad = torch.zeros(weight.shape, dtype=torch.float32, device=weight.device)
-        rows = max(1, CHUNK_ELEMENTS // len(weight))
-        scale = slope_scale(dtype, min(rows, len(hidden)))
+        rows = chunk_rows(len(hidden), len(weight))
+        scale = slope_scale(dtype, rows)
         table = weight.to(dtype)
+        room = torch.empty(rows, len(weight), dtype=torch.float32, device=hidden.device)
         with torch.autocast(hidden.device.type, enabled=False):
             for start in range(0, len(hidden), rows):
                 part = slice(start, start + rows)
                 x, target = hidden[part].to(dtype), targets[part, None]
-                trained = target >= 0
-                place = target.clamp(min=0)
-                log_p = torch.log_softmax((x @ table.T).float(), -1)
-                total -= (log_p.gather(1, place) * trained).sum(dtype=torch.float64)
-                if with_gradients:
-                    # d/dz of -log softmax(z)[t] is softmax(z) - onehot(t)
-                    slope = log_p.exp_().scatter_add_(1, place, -torch.ones_like(place, dtype=torch.float32))
-                    slope = slope.mul_(trained * scale).to(dtype)
+                nats, slope = _softmax_slope(x, table, target, room[: len(x)])
+                total += nats
+                if not with_gradients:
+                    continue
+                if scale != 1.0:
+                    slope *= scale
+                if dtype == torch.float32:
+                    torch.mm(slope, table, out=hidden_grad[part])
+                    weight_grad.addmm_(slope.T, x)
+                else:
+                    slope = slope.to(dtype)
                     hidden_grad[part] = slope @ table
                     weight_grad += slope.T @ x
         if with_gradients:
@@ -84,3 +89,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
         hidden_grad, weight_grad = ctx.saved_tensors
         grad = grad / ctx.scale
         return hidden_grad * grad, weight_grad * grad, None, None, None
+
+
+def _softmax_slope(x: Tensor, table: Tensor, target: Tensor, room: Tensor) -> tuple[Tensor | float, Tensor]:
+    """(nats summed over the rows, d nats / d logits), the latter in `room` (rows, V); target: (rows, 1).
+
+    -log softmax(z)[t] = max z - log max softmax(z) - z[t]: so only the probabilities are ever written down, and none
+    that is too small for a float is taken the logarithm of. Their slope is softmax(z) - onehot(t).
+    """
+    z = torch.mm(x, table.T, out=room) if x.dtype == torch.float32 else room.copy_(x @ table.T)
+    if ops.fits(z):
+        return ops.cross_entropy(z, target), z
+    at_target, top = z.gather(1, target), z.amax(1, keepdim=True)
+    p = torch.softmax(z, 1, out=room)
+    nats = (top - p.amax(1, keepdim=True).log() - at_target).sum(dtype=torch.float64)
+    return nats, p.scatter_add_(1, target, torch.full_like(target, -1, dtype=torch.float32))

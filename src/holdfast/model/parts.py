@@ -10,7 +10,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from holdfast.model.cache import KVCache
-from holdfast.model.documents import Documents, attend_documents, documents_mask
+from holdfast.model.documents import Mask, documents_mask
+from holdfast.native import ops
+
+WORTH_JOINING = 256  # vectors from which copying the matrices costs less than it saves
 
 
 class RMSNorm(nn.Module):
@@ -22,8 +25,13 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(size))
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = _RMSNorm.apply(x, self.weight, self.eps)
-        return y
+        normed: Tensor = _RMSNorm.apply(x, None, self.weight, self.eps)[1]
+        return normed
+
+    def of_sum(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """(x + y, that normalised)."""
+        both: tuple[Tensor, Tensor] = _RMSNorm.apply(x, y, self.weight, self.eps)
+        return both
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -31,21 +39,35 @@ class _RMSNorm(torch.autograd.Function):
     gradient takes half the passes over memory that autograd's own would, and keeps one tensor for it, not two."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
-        scale = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
-        normed = (x * scale).to(x.dtype)
-        ctx.save_for_backward(normed, scale, weight)
-        return (normed * weight).to(x.dtype)
+    def forward(ctx: Any, x: Tensor, y: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        if ops.fits(x) and (y is None or y.dtype == x.dtype):
+            total, normed, scale = ops.norm(x, y, weight, eps)
+        else:
+            total = x if y is None else x + y
+            length = torch.linalg.vector_norm(total, dim=-1, keepdim=True, dtype=torch.float32)
+            scale = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+            normed = ((total * scale).to(x.dtype) * weight).to(x.dtype)
+        ctx.save_for_backward(total, scale, weight)
+        ctx.alone = y is None
+        ctx.set_materialize_grads(False)
+        return total, normed
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        normed, scale, weight = ctx.saved_tensors
-        product = (grad * normed).to(weight.dtype)
-        along = (product @ weight).unsqueeze(-1)  # what the gradient would change of the length, which does not count
-        x_grad = (grad * weight).addcmul_(normed, along, value=-1 / weight.shape[0]).mul_(scale)
-        return x_grad.to(normed.dtype), product.flatten(0, -2).sum(0), None
+    def backward(ctx: Any, beside: Tensor | None, grad: Tensor | None) -> tuple[Tensor | None, ...]:
+        total, scale, weight = ctx.saved_tensors
+        if grad is None:
+            return beside, None if ctx.alone else beside, None, None
+        if ops.fits(total):
+            x_grad, weight_grad = ops.norm_back(grad, beside, total, weight, scale)
+        else:
+            normed = (total * scale).to(total.dtype)
+            product = (grad * normed).to(weight.dtype)
+            along = (product @ weight).unsqueeze(-1)  # what it would change of the length, which does not count
+            x_grad = (grad * weight).addcmul_(normed, along, value=-1 / weight.shape[0]).mul_(scale)
+            x_grad = x_grad.to(total.dtype) if beside is None else x_grad.to(total.dtype) + beside
+            weight_grad = product.flatten(0, -2).sum(0)
+        return x_grad, None if ctx.alone else x_grad, weight_grad, None
 
 
 def squared_relu(x: Tensor) -> Tensor:
@@ -55,19 +77,41 @@ def squared_relu(x: Tensor) -> Tensor:
 
 
 class _SquaredReLU(torch.autograd.Function):
-    """Written out for the same reason: 2 relu(x) is the whole derivative, so one tensor is kept and no mask made."""
+    """Written out for the same reason: 2 relu(x) is the whole derivative, so x is kept and no mask made."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        above = x.relu()
-        ctx.save_for_backward(above)
-        return above * above
+        ctx.save_for_backward(x)
+        return ops.squared_relu(x) if ops.fits(x) else x.relu().square_()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (above,) = ctx.saved_tensors
-        return (grad * above).mul_(2)
+        (x,) = ctx.saved_tensors
+        return ops.squared_relu_back(grad, x) if ops.fits(x) else x.relu().mul_(grad).mul_(2)
+
+
+def swiglu(joined: Tensor) -> Tensor:
+    """silu(gate) * up of (..., 2C), gate and up side by side: (..., C)."""
+    if ops.fits(joined):
+        y: Tensor = _SwiGLU.apply(joined)
+        return y
+    gate, up = joined.chunk(2, -1)
+    return F.silu(gate) * up
+
+
+class _SwiGLU(torch.autograd.Function):
+    """By the kernels only: torch has its own for both halves."""
+
+    @staticmethod
+    def forward(ctx: Any, joined: Tensor) -> Tensor:
+        ctx.save_for_backward(joined)
+        return ops.swiglu(joined)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return ops.swiglu_back(grad, *ctx.saved_tensors)
 
 
 class Rotary(nn.Module):
@@ -95,25 +139,42 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + x.roll(half, -1) * sin
 
 
+def side_by_side(x: Tensor, *projections: nn.Linear) -> Tensor:
+    """What the projections make of x (..., C), joined in the last dimension. Of many vectors in one product, which has
+    its matrices copied next to each other; of a few, one by one."""
+    if x.numel() < WORTH_JOINING * x.shape[-1]:
+        return torch.cat([project(x) for project in projections], -1)
+    biases = [project.bias for project in projections if project.bias is not None]
+    weights = [project.weight for project in projections]
+    if biases or torch.is_autocast_enabled(x.device.type):
+        return F.linear(x, torch.cat(weights), torch.cat(biases) if biases else None)
+    y: Tensor = _SideBySide.apply(x, *weights)
+    return y
+
+
+class _SideBySide(torch.autograd.Function):
+    """Joins the matrices again on the way back: keeping the copy would cost as much as the matrices themselves."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *weights: Tensor) -> Tensor:
+        ctx.save_for_backward(x, *weights)
+        return F.linear(x, torch.cat(weights))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        x, *weights = ctx.saved_tensors
+        flat = grad.flatten(0, -2)
+        weight_grad = flat.T @ x.flatten(0, -2)
+        return grad @ torch.cat(weights), *weight_grad.split([len(weight) for weight in weights])
+
+
 def split_heads(x: Tensor, head_size: int) -> Tensor:
     """(B, T, H * D) -> (B, H, T, D)."""
     return x.unflatten(-1, (-1, head_size)).transpose(1, 2)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | Documents | None, dropout: float) -> Tensor:
-    """Causal attention: q (B, H, T, D) over k, v (B, K, S, D), where H is a multiple of K; gives (B, T, H * D).
-
-    mask: additive (B or 1, 1, T, S), or None: every query sees the keys up to its own place, counted from the end.
-    """
-    if isinstance(mask, Documents):
-        return attend_documents(q, k, v, mask, dropout).transpose(1, 2).flatten(2)
-    causal = mask is None and q.shape[2] > 1
-    grouped = q.shape[1] != k.shape[1]
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal, enable_gqa=grouped)
-    return y.transpose(1, 2).flatten(2)
-
-
-def attention_mask(ids: Tensor, segments: Tensor | None, cache: KVCache | None) -> Tensor | Documents | None:
+def attention_mask(ids: Tensor, segments: Tensor | None, cache: KVCache | None) -> Mask:
     """The one mask that all layers share; None where plain causal attention does."""
     if segments is not None:
         if cache is not None:

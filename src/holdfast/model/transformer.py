@@ -8,11 +8,13 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from holdfast.model.attention import attend
 from holdfast.model.cache import KVCache
 from holdfast.model.config import TransformerConfig
 from holdfast.model.documents import Mask
+from holdfast.model.heads import turned_heads
 from holdfast.model.loss import cross_entropy_sum
-from holdfast.model.parts import RMSNorm, Rotary, attend, attention_mask, rotate, split_heads, squared_relu
+from holdfast.model.parts import RMSNorm, Rotary, attention_mask, side_by_side, squared_relu, swiglu
 from holdfast.model.recompute import through
 
 __all__ = ["Transformer", "TransformerConfig"]
@@ -101,8 +103,9 @@ class Block(nn.Module):
         self.dropout = config.dropout
 
     def forward(self, x: Tensor, turn: Turn, mask: Mask, cache: KVCache | None) -> Tensor:
-        x = x + F.dropout(self.attention(self.attention_norm(x), turn, mask, cache), self.dropout, self.training)
-        return x + F.dropout(self.mlp(self.mlp_norm(x)), self.dropout, self.training)
+        mixed = F.dropout(self.attention(self.attention_norm(x), turn, mask, cache), self.dropout, self.training)
+        x, normed = self.mlp_norm.of_sum(x, mixed)
+        return x + F.dropout(self.mlp(normed), self.dropout, self.training)
 
 
 class Attention(nn.Module):
@@ -111,8 +114,9 @@ class Attention(nn.Module):
     def __init__(self, config: TransformerConfig, index: int) -> None:
         super().__init__()
         self.index = index
-        self.head_size = config.head_size
+        self.groups = config.num_kv_heads
         self.dropout = config.dropout
+        self.head_size = config.head_size
         query_size, kv_size = config.num_heads * self.head_size, config.num_kv_heads * self.head_size
         self.q = nn.Linear(config.hidden_size, query_size, bias=False)
         self.k = nn.Linear(config.hidden_size, kv_size, bias=False)
@@ -122,9 +126,7 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(self.head_size, config.norm_eps) if config.qk_norm else nn.Identity()
 
     def forward(self, x: Tensor, turn: Turn, mask: Mask, cache: KVCache | None) -> Tensor:
-        q = rotate(self.q_norm(split_heads(self.q(x), self.head_size)), *turn)
-        k = rotate(self.k_norm(split_heads(self.k(x), self.head_size)), *turn)
-        v = split_heads(self.v(x), self.head_size)
+        q, k, v = turned_heads(side_by_side(x, self.q, self.k, self.v), self.q_norm, self.k_norm, turn, self.groups)
         if cache is not None:
             k, v = cache.append(self.index, k, v)
         mixed: Tensor = self.o(attend(q, k, v, mask, self.dropout if self.training else 0.0))
@@ -141,7 +143,7 @@ class SwiGLU(nn.Module):
         self.down = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.down(F.silu(self.gate(x)) * self.up(x))
+        y: Tensor = self.down(swiglu(side_by_side(x, self.gate, self.up)))
         return y
 
 

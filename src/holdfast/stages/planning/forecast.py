@@ -17,7 +17,7 @@ import torch
 from holdfast.feed.write import ids_dtype
 from holdfast.model.config import Config
 from holdfast.model.count import FP32, Demand, Memory, memory, parameters, tensors
-from holdfast.model.loss import CHUNK_ELEMENTS
+from holdfast.model.portions import CHUNK_ELEMENTS
 from holdfast.stages.assemble import VALIDATION_ROWS
 from holdfast.stages.chats import FEWEST_HELD_OUT, HELD_OUT_SHARE
 from holdfast.stages.recipe import Recipe

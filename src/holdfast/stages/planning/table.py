@@ -10,7 +10,7 @@ import torch
 
 from holdfast.model.config import Config
 from holdfast.model.count import Demand, memory, parameters
-from holdfast.model.loss import CHUNK_ELEMENTS
+from holdfast.model.portions import CHUNK_ELEMENTS
 from holdfast.model.sizes import SIZES, size_config
 from holdfast.train.memory import ROOM, free_memory
 

@@ -1,0 +1,1 @@
+"""Training steps in C: what lies between the matrix products, for one thread of a CPU."""
