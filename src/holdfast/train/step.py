@@ -21,7 +21,8 @@ _MOST_PARTS = 2**20  # of one rank's share of a batch: keeps the draws of the ra
 
 
 class Objective(Protocol):
-    """A model that can say how wrong it is: the sum over trained targets of -log p(target), in nats."""
+    """A model that can say how wrong it is: the sum over trained targets of -log p(target), in nats. The targets are in
+    the host's memory, whatever the device."""
 
     def loss_sum(self, inputs: Tensor, targets: Tensor, segments: Tensor | None) -> Tensor: ...
 
@@ -32,7 +33,8 @@ def batch_loss(model: torch.nn.Module, batch: Batch, precision: str) -> Tensor:
     segments = None if batch.segments is None else _tensor(batch.segments, device)
     with autocast(precision, device):
         objective = cast(Objective, model)
-        return objective.loss_sum(_tensor(batch.inputs, device), _tensor(batch.targets, device), segments)
+        targets = torch.from_numpy(np.ascontiguousarray(batch.targets))  # which of them count is found out here
+        return objective.loss_sum(_tensor(batch.inputs, device), targets, segments)
 
 
 def gradients(

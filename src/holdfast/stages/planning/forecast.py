@@ -17,7 +17,7 @@ import torch
 from holdfast.feed.write import ids_dtype
 from holdfast.model.config import Config
 from holdfast.model.count import FP32, Demand, Memory, memory, parameters, tensors
-from holdfast.model.portions import CHUNK_ELEMENTS
+from holdfast.model.portions import CHUNK_ELEMENTS, chunk_elements
 from holdfast.stages.assemble import VALIDATION_ROWS
 from holdfast.stages.chats import FEWEST_HELD_OUT, HELD_OUT_SHARE
 from holdfast.stages.recipe import Recipe
@@ -113,7 +113,7 @@ def demand(
     on_cpu = device.type == "cpu"
     return Demand(
         rows=rows,
-        logit_elements=CHUNK_ELEMENTS,
+        logit_elements=chunk_elements(device.type, precision),
         accumulates=rows < batch_rows(settings, config),
         optimizer=settings.optimizer.kind,
         precision=precision,
