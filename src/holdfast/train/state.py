@@ -51,10 +51,14 @@ class RunState:
     guard: GuardMemory = field(default_factory=GuardMemory)
     dirty: bool = False
     compiled: str | None = None
+    parameters: tuple[nn.Parameter, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.parameters = tuple(self.model.parameters())  # finding them takes as long as a small layer
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        return self.parameters[0].device
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """What a checkpoint stores as tensors, by part."""

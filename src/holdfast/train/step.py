@@ -126,7 +126,7 @@ def _grad_norm(state: RunState) -> float:
 
 
 def _grads(state: RunState) -> list[Tensor]:
-    return [parameter.grad for parameter in state.model.parameters() if parameter.grad is not None]
+    return [parameter.grad for parameter in state.parameters if parameter.grad is not None]
 
 
 def _tensor(array: NDArray[np.int64], device: torch.device) -> Tensor:
