@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch; processes that tests start inherit it
@@ -31,6 +33,14 @@ LETTERS = (
     "By noon the fog had lifted, and {2} people stood along the quay. Nobody could say who had sent for them.\n"
 )
 SHIPS = ("Heron", "Gannet", "Linnet", "Curlew", "Plover", "Dunlin", "Siskin", "Osprey")
+
+
+@pytest.fixture(autouse=True)
+def _without_kernels() -> Iterator[None]:
+    """What a run in this process has loaded is not there for the next test."""
+    yield
+    if "holdfast.native.ops" in sys.modules:
+        sys.modules["holdfast.native.ops"].unload()
 
 
 @pytest.fixture

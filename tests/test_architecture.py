@@ -17,7 +17,8 @@ DOCUMENT = SOURCE.parent / "docs" / "explanation" / "how-it-is-built.md"
 MAY_IMPORT = {
     "base": set(),
     "disk": {"base"},
-    "model": set(),
+    "native": set(),
+    "model": {"native"},
     "optim": set(),
     "text": {"base", "disk"},
     "tokenizer": {"base", "disk"},
@@ -28,7 +29,7 @@ MAY_IMPORT = {
     "infer": {"base", "disk", "model", "tokenizer", "vault"},
     "publish": {"base", "disk", "model", "tokenizer", "vault"},
     "evals": {"base", "disk", "tokenizer", "feed", "infer"},
-    "stages": {"base", "disk", "model", "optim", "text", "tokenizer", "vault", "feed", "journal"}
+    "stages": {"base", "disk", "native", "model", "optim", "text", "tokenizer", "vault", "feed", "journal"}
     | {"train", "infer", "publish", "evals"},
     "launch": {"base", "disk", "stages"},
     "cli": {"base", "disk", "stages", "launch", "evals", "infer", "publish", "journal"},

@@ -4,7 +4,9 @@ This file is also the program of these processes: `in_ranks` starts it with the 
 everything once and becomes one process a rank.
 """
 
+import hashlib
 import json
+import math
 import os
 import socket
 import subprocess
@@ -23,12 +25,14 @@ from holdfast.model.build import build, initialise
 from holdfast.model.config import Config
 from holdfast.model.sizes import size_config
 from holdfast.optim.build import OptimizerConfig, build_optimizer
-from holdfast.train import sync
+from holdfast.optim.shares import Dealt, deal
+from holdfast.stages import assemble
 from holdfast.train.guard import Apply, judge
-from holdfast.train.settings import GuardSettings
+from holdfast.train.settings import GuardSettings, OptimizerSettings
 from holdfast.train.state import RunState
 from holdfast.train.step import apply, gradients
-from holdfast.train.sync import Alone, Gang, Lost, gather
+from holdfast.train.sync import Alone, Gang, Lost, Mimic, Ranks, Team, gang, gather
+from holdfast.train.sync.ranks import euclidean
 
 STEPS, ROWS, CONTEXT, VOCAB = 50, 12, 16, 61
 SHAPES = ((5, 3), (1,), (4, 2, 2), (7,))
@@ -51,7 +55,10 @@ def main(name: str, world: int, settings: dict[str, Any]) -> None:
     for rank in range(world):
         if os.fork() == 0:
             os.environ["RANK"] = str(rank)
-            with gather(Place(rank, world, world)) as ranks:
+            there = settings.pop("there", "on one machine")
+            with gather(Place(rank, world, 1 if there == "apart" else world)) as ranks:
+                if there == "unseen":
+                    Team._able = False
                 line = json.dumps([rank, globals()[name](ranks, **settings)]) + "\n"
             os.write(1, line.encode())  # in one piece, whatever the others write
             os._exit(0)
@@ -61,7 +68,7 @@ def main(name: str, world: int, settings: dict[str, Any]) -> None:
 
 def sums(ranks: Gang) -> Any:
     """Totals, and tensors of several shapes added up in buckets too small for all of them."""
-    sync.BUCKET_NUMBERS = 18
+    gang.BUCKET_NUMBERS = 18
     chance = torch.Generator().manual_seed(ranks.rank)
     tensors = [torch.randn(shape, generator=chance) for shape in SHAPES]
     tensors.append(torch.arange(6.0).view(2, 3).T.clone(memory_format=torch.preserve_format) * ranks.rank)  # strided
@@ -134,8 +141,8 @@ def learns(ranks: Gang | Alone, micro: int, optimizer: str) -> list[float]:
     """Losses of 50 real steps on this rank's share of the same batches."""
     model = build(tiny())
     initialise(model, 3)
-    config = OptimizerConfig(optimizer, learning_rate=3e-3)
-    state = RunState(model, build_optimizer(model, config), "pretrain", 5, micro, "fp32")
+    settings = OptimizerSettings(kind=optimizer, learning_rate=3e-3)
+    state = RunState(model, assemble.optimizer(model, settings, ranks), "pretrain", 5, micro, "fp32")
     losses = []
     for step in range(STEPS):
         batch = share_of(step, ranks.rank, ranks.world_size)
@@ -148,6 +155,69 @@ def learns(ranks: Gang | Alone, micro: int, optimizer: str) -> list[float]:
         state.position += 1
         losses.append(report.loss)
     return losses
+
+
+def holds(ranks: Team, optimizer: str, clip: float | None) -> dict[str, Any]:
+    """Steps of ranks that have all in common: what each of them then sees, and where it lies."""
+    state = fresh(optimizer, ranks)
+    losses = [stepped(state, share_of(step, ranks.rank, ranks.world_size), ranks, clip) for step in range(5)]
+    seen = {"bits": bits(state), "losses": losses, "scalars": state.optimizer.state_scalars()}
+    ranks.meet()
+    if ranks.rank == 0:
+        next(state.model.parameters()).data.fill_(7.0)
+        state.optimizer.state_tensors()["norm.weight.exp_avg"].fill_(8.0)
+    ranks.meet()
+    seen["weight"] = float(next(state.model.parameters()).min())
+    seen["moment"] = float(state.optimizer.state_tensors()["norm.weight.exp_avg"].max())
+    return seen
+
+
+def fresh(optimizer: str, ranks: Ranks | None = None) -> RunState:
+    model = build(tiny())
+    initialise(model, 3)
+    settings = OptimizerSettings(kind=optimizer, learning_rate=3e-3)
+    return RunState(model, assemble.optimizer(model, settings, ranks), "pretrain", 5, ROWS, "fp32")
+
+
+def stepped(state: RunState, batch: Batch, ranks: Ranks, clip: float | None) -> list[float]:
+    (trained,) = ranks.total(batch.trained_tokens)
+    report = gradients(state, batch, int(trained), ranks)
+    apply(state, report, 1.0, clip)
+    state.position += 1
+    return [report.loss, report.grad_norm]
+
+
+def bits(state: RunState) -> str:
+    """A hash of weights and optimizer state."""
+    tensors = [tensor for _, named in sorted(state.tensors().items()) for _, tensor in sorted(named.items())]
+    return hashlib.sha256(b"".join(tensor.contiguous().numpy().tobytes() for tensor in tensors)).hexdigest()
+
+
+def in_one_process(world: int, optimizer: str, clip: float | None) -> str:
+    """What `holds` does, without other processes: the gradients of each share summed in their order, each share of the
+    parameters stepped by itself."""
+    config = OptimizerConfig(optimizer, learning_rate=3e-3)
+    states = [fresh(optimizer) for _ in range(world)]
+    model = states[0].model
+    shares = deal(model, config, world)
+    dealt = Dealt([build_optimizer(model, config, share) for share in shares], [0], lambda: None)
+    for step in range(5):
+        trained = sum(share_of(step, rank, world).trained_tokens for rank in range(world))
+        for rank, state in enumerate(states):
+            state.model.load_state_dict(model.state_dict())
+            gradients(state, share_of(step, rank, world), trained)
+        named = dict(model.named_parameters())
+        for name, parameter in named.items():
+            for state in states[1:]:
+                parameter.grad += dict(state.model.named_parameters())[name].grad
+        in_order = [[named[name].grad for name in named if name in share] for share in shares]
+        norm = math.sqrt(sum(euclidean(grads) ** 2 for grads in in_order))
+        if clip is not None and norm > clip:
+            torch._foreach_mul_([parameter.grad for parameter in named.values()], clip / norm)
+        for part in dealt._parts:
+            part.step(1.0)
+    states[0].optimizer = dealt
+    return bits(states[0])
 
 
 def tiny() -> Config:
@@ -213,18 +283,43 @@ def test_losses_do_not_depend_on_the_number_of_ranks_or_the_micro_batch(optimize
     alone = learns(Alone(), ROWS, optimizer)
     assert alone[-1] < 0.8 * alone[0]
     assert learns(Alone(), 5, optimizer) == pytest.approx(alone, rel=1e-5)
-    for world, micro in ((2, ROWS), (4, 1)):
-        told = in_ranks(learns, world, micro=micro, optimizer=optimizer)
+    for world, micro, there in (
+        (2, ROWS, "on one machine"),
+        (4, 1, "on one machine"),
+        (2, 1, "apart"),
+        (2, 1, "unseen"),
+    ):
+        told = in_ranks(learns, world, micro=micro, optimizer=optimizer, there=there)
         assert all(losses == told[0] for losses in told), "all ranks see the same numbers"
         assert told[0] == pytest.approx(alone, rel=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("world", "optimizer", "clip"), [(2, "muon", 0.5), (2, "adamw", 0.5), (3, "muon", None)])
+def test_ranks_of_one_machine_hold_one_state_and_come_to_the_bits_of_one_process(
+    world: int, optimizer: str, clip: float | None
+) -> None:
+    told = in_ranks(holds, world, optimizer=optimizer, clip=clip)
+    assert all(each == told[0] for each in told)
+    assert told[0]["scalars"] == {"steps": 5}
+    assert (told[0]["weight"], told[0]["moment"]) == (7.0, 8.0), "what one writes all see"
+    assert told[0]["bits"] == in_one_process(world, optimizer, clip)
+    mimic = Mimic(world)
+    state = fresh(optimizer, mimic)
+    losses = [stepped(state, share_of(step, 0, 1), mimic, clip) for step in range(5)]
+    assert (bits(state), losses) == (told[0]["bits"], told[0]["losses"]), "a replay of it"
+
+
 def test_alone_there_is_nobody_to_ask() -> None:
     with gather(Place()) as ranks:
-        tensor = torch.ones(2)
-        ranks.add_up([tensor])
-        ranks.spread([tensor])
-        assert tensor.tolist() == [1, 1]
+        parameter = torch.nn.Parameter(torch.ones(2))
+        parameter.grad = torch.tensor([3.0, 4.0])
+        assert not ranks.hold([parameter])
+        ranks.sum_gradients([parameter])
+        ranks.spread([parameter])
+        ranks.meet()
+        assert (parameter.tolist(), parameter.grad.tolist()) == ([1, 1], [3, 4])
+        assert ranks.length([parameter.grad]) == 5
         assert ranks.total(1, 0.5) == (1, 0.5)
         assert ranks.share("word") == "word"
         assert ranks.asked_to_stop() is None

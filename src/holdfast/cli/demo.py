@@ -34,10 +34,13 @@ def demo(
         resolved, folder = opened("demo", overrides, run_dir)
         if not resolved.recipe.sft.enabled:
             raise Fault("the demo ends in a chat, and sft.enabled is false", "holdfast run demo sft.enabled=false")
-        from holdfast.stages import pipeline
+        from holdfast.launch.processes import divided
 
-        log_crashes_in(folder)
-        pipeline.run(resolved, folder, until=None, quiet=quiet)
+        with divided(resolved.recipe, folder) as started:
+            from holdfast.stages import pipeline
+
+            log_crashes_in(folder)
+            pipeline.run(resolved, folder, until=None, quiet=quiet, started=started)
     _talk(folder)
     typer.echo(f"report: {folder / 'report.html'}")
     typer.echo(f"ask it yourself: holdfast chat {folder}")

@@ -89,7 +89,7 @@ def _fits(fit: Mapping[str, Mapping[str, int]]) -> str | None:
 
 
 def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = []
+    rows = [("processes", found["processes"])] if found.get("processes") else []
     for title, key, shown in (
         ("memory", "memory_bytes", size),
         ("measured", "measured_bytes", size),

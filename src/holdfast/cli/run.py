@@ -51,12 +51,17 @@ def run(
     """
     with listening_later():
         resolved, folder = opened(source, overrides, run_dir)
-        from holdfast.stages import pipeline
-        from holdfast.stages.resuming.choice import Wish
+        from holdfast.launch.processes import divided
 
-        log_crashes_in(folder)
-        wish = Wish(resume, allow_change, fresh)
-        worked = pipeline.run(resolved, folder, until=until, quiet=quiet, wish=wish, examine=not no_plan)
+        with divided(resolved.recipe, folder) as started:  # so that all load what follows at the same time
+            from holdfast.stages import pipeline
+            from holdfast.stages.resuming.choice import Wish
+
+            log_crashes_in(folder)
+            wish = Wish(resume, allow_change, fresh)
+            worked = pipeline.run(
+                resolved, folder, until=until, quiet=quiet, wish=wish, examine=not no_plan, started=started
+            )
     if quiet:
         return
     if not worked:

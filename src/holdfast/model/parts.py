@@ -144,8 +144,8 @@ def side_by_side(x: Tensor, *projections: nn.Linear) -> Tensor:
     its matrices copied next to each other; of a few, one by one."""
     if x.numel() < WORTH_JOINING * x.shape[-1]:
         return torch.cat([project(x) for project in projections], -1)
-    biases = [project.bias for project in projections if project.bias is not None]
-    weights = [project.weight for project in projections]
+    biases: list[Tensor] = [project.bias for project in projections if project.bias is not None]
+    weights: list[Tensor] = [project.weight for project in projections]
     if biases or torch.is_autocast_enabled(x.device.type):
         return F.linear(x, torch.cat(weights), torch.cat(biases) if biases else None)
     y: Tensor = _SideBySide.apply(x, *weights)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("kernels.c")
@@ -37,8 +38,9 @@ def compiled(folder: Path) -> ctypes.CDLL:
         ).stdout
         name = hashlib.sha256(b"\0".join([SOURCE.read_bytes(), about, " ".join(FLAGS).encode()])).hexdigest()[:24]
         path = folder / f"kernels-{name}.so"
-        if not path.exists():
-            _compile(compiler, path)
+        with suppress(OSError):  # not there yet, or not whole
+            return ctypes.CDLL(str(path))
+        _compile(compiler, path)
         return ctypes.CDLL(str(path))
     except (OSError, subprocess.SubprocessError) as error:
         raise Unavailable(f"{compiler}: {_words(error)}") from error
@@ -51,6 +53,8 @@ def _compile(compiler: str, path: Path) -> None:
         made = Path(scratch) / path.name
         command = [compiler, *FLAGS, str(SOURCE), "-o", str(made), "-lm"]
         subprocess.run(command, capture_output=True, timeout=SECONDS, check=True)
+        with made.open("rb") as whole:
+            os.fsync(whole.fileno())
         os.replace(made, path)
 
 

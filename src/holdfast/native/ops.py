@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,11 @@ def unload() -> None:
     """Leave all to torch again."""
     global _library
     _library = None
+
+
+def in_use() -> str:
+    """By what the steps are made: "torch", or the name of the compiled file, which tells all that went into it."""
+    return "torch" if _library is None or torch.get_num_threads() > 1 else Path(_library._name).stem
 
 
 def fits(x: Tensor) -> bool:
@@ -119,7 +125,8 @@ def causal_softmax_back(grad: Tensor, p: Tensor, scale: float, block: int, first
 
 def cross_entropy(z: Tensor, target: Tensor) -> float:
     """Nats summed over the rows of z (N, V), which becomes the gradient of the logits it was."""
-    return float(_call("cross_entropy", z, target, *z.shape))
+    nats: float = _call("cross_entropy", z, target, *z.shape)
+    return nats
 
 
 def squared_relu(x: Tensor) -> Tensor:
@@ -152,7 +159,6 @@ def swiglu_back(grad: Tensor, joined: Tensor) -> Tensor:
     return joined_grad
 
 
-def _call(name: str, *arguments: Tensor | float | None) -> float | None:
+def _call(name: str, *arguments: Tensor | float | None) -> Any:
     values = [value.data_ptr() if isinstance(value, Tensor) else value for value in arguments]
-    result: float | None = getattr(_library, name)(*values)
-    return result
+    return getattr(_library, name)(*values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,10 +44,13 @@ class OptimizerConfig:
 
 
 class Optimizer:
-    """Steps all parameters of a model. Its state exists from the start, so it can be saved before the first step."""
+    """Steps the parameters of a model. Its state exists from the start, so it can be saved before the first step.
 
-    def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
-        groups = group(model)
+    only: the names of those that it steps; None: all.
+    """
+
+    def __init__(self, model: nn.Module, config: OptimizerConfig, only: Container[str] | None = None) -> None:
+        groups = group(model) if only is None else group(model).only(only)
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         decaying = groups.output if config.kind == "muon" else groups.hidden | groups.output
         self._adamw = [
@@ -54,13 +58,15 @@ class Optimizer:
             for parameters, decay in ((decaying, config.weight_decay), (groups.steady, 0.0))
             if parameters
         ]
+        self.steps = 0
         self._muon = None
-        if config.kind == "muon":
+        if config.kind == "muon" and groups.hidden:
             self._muon = Muon(groups.hidden, config.matrix_learning_rate, config.weight_decay, config.momentum)
 
     @torch.no_grad()
     def step(self, lr_scale: float) -> None:
         """Move the weights by their gradients, at `lr_scale` times each part's learning rate."""
+        self.steps += 1
         for adamw in self._adamw:
             adamw.step(lr_scale)
         if self._muon is not None:
@@ -78,34 +84,40 @@ class Optimizer:
             tensors |= adamw.state_tensors()
         return tensors if self._muon is None else tensors | self._muon.state_tensors()
 
-    @torch.no_grad()
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Become a state that `state_tensors` gave. Raises ValueError, and changes nothing, when it is of another
         model or another kind of optimizer."""
-        own = self.state_tensors()
-        odd = [name for name in own.keys() | tensors.keys() if _kind(own, name) != _kind(tensors, name)]
-        if odd:
-            name = min(odd)
-            raise ValueError(f"optimizer state {name} is {_kind(tensors, name)} there and {_kind(own, name)} here")
-        for name, tensor in own.items():
-            tensor.copy_(tensors[name])
+        load_tensors(self.state_tensors(), tensors)
 
     def state_scalars(self) -> dict[str, Any]:
         """The rest of the state, as JSON values."""
-        return {"steps": self._adamw[0].steps}
+        return {"steps": self.steps}
 
     def load_state_scalars(self, scalars: dict[str, Any]) -> None:
         """Become a state that `state_scalars` gave. Raises ValueError, and changes nothing, for anything else."""
         steps = scalars.get("steps")
         if scalars.keys() != {"steps"} or type(steps) is not int or steps < 0:
             raise ValueError("the optimizer's count of steps is missing, or not all there is")
+        self.steps = steps
         for adamw in self._adamw:
             adamw.steps = steps  # the correction of the early steps depends on it
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """The optimizer of a model's trainable parameters, as they are now: build it after the model is on its device."""
-    return Optimizer(model, config)
+def build_optimizer(model: nn.Module, config: OptimizerConfig, only: Container[str] | None = None) -> Optimizer:
+    """The optimizer of a model's trainable parameters (`only` those of these names), as they are now: build it after
+    the model is on its device."""
+    return Optimizer(model, config, only)
+
+
+@torch.no_grad()
+def load_tensors(own: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+    """Copy a state into the live one. Raises ValueError, and changes nothing, when it is not of the same kind."""
+    odd = [name for name in own.keys() | tensors.keys() if _kind(own, name) != _kind(tensors, name)]
+    if odd:
+        name = min(odd)
+        raise ValueError(f"optimizer state {name} is {_kind(tensors, name)} there and {_kind(own, name)} here")
+    for name, tensor in own.items():
+        tensor.copy_(tensors[name])
 
 
 def _kind(tensors: dict[str, Tensor], name: str) -> str:

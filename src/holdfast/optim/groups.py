@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Container
+from dataclasses import dataclass, field, fields
 
 from torch import nn
 
@@ -20,6 +21,13 @@ class Groups:
     hidden: dict[str, nn.Parameter] = field(default_factory=dict)
     output: dict[str, nn.Parameter] = field(default_factory=dict)
     steady: dict[str, nn.Parameter] = field(default_factory=dict)
+
+    def only(self, names: Container[str]) -> Groups:
+        """Those of them that have one of these names."""
+        kept = (
+            {name: each for name, each in getattr(self, part.name).items() if name in names} for part in fields(self)
+        )
+        return Groups(*kept)
 
 
 def group(model: nn.Module) -> Groups:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 NORM_FLOOR = 1e-7
+LONG = 1.5  # times the short side, from which on a matrix is left out of the iteration in favour of its Gram matrix
 
 
 class Muon:
@@ -87,9 +88,33 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     x = matrices.mT if tall else matrices
     x = x.bfloat16() if x.is_cuda else x
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=NORM_FLOOR)
+    long = x.shape[2] >= LONG * x.shape[1] and x.dtype == torch.float32
+    x = torch.bmm(_factor(torch.bmm(x, x.mT)), x) if long else _iterated(x)
+    return (x.mT if tall else x).to(matrices.dtype)
+
+
+def _iterated(x: Tensor) -> Tensor:
+    """x after all iterations, each of which multiplies it with a polynomial of its Gram matrix."""
     a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):
         gram = torch.bmm(x, x.mT)
-        gram = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        x = torch.baddbmm(x, gram, x, beta=a)
-    return (x.mT if tall else x).to(matrices.dtype)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x
+
+
+def _factor(gram: Tensor) -> Tensor:
+    """What all iterations together multiply a matrix with that has this Gram matrix, (N, short, short).
+
+    All that comes up is a polynomial of the Gram matrix, so it commutes, and the long side is needed only before and
+    after. The rounding of small eigenvalues does not matter: where they are small, the polynomials are constant.
+    """
+    a, b, c = COEFFICIENTS
+    factor = None
+    for left in reversed(range(ITERATIONS)):
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        polynomial.diagonal(dim1=1, dim2=2).add_(a)
+        factor = polynomial if factor is None else torch.bmm(polynomial, factor)
+        if left:
+            gram = torch.bmm(polynomial, torch.bmm(polynomial, gram))
+    assert factor is not None
+    return factor

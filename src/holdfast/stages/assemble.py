@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,31 +13,59 @@ from torch import nn
 from holdfast.base.faults import RecipeFault
 from holdfast.base.machine import cores
 from holdfast.base.ranks import place
+from holdfast.disk.places import cache_folder
 from holdfast.feed.feed import Feed
 from holdfast.feed.shards import Shards
 from holdfast.model.build import build, initialise
 from holdfast.model.config import Config
 from holdfast.model.sizes import size_config
+from holdfast.native import ops
 from holdfast.optim.build import Optimizer, OptimizerConfig, build_optimizer
 from holdfast.optim.schedule import ScheduleConfig
+from holdfast.optim.shares import Dealt, deal
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.settings import ModelSettings
 from holdfast.tokenizer.codec import Tokenizer
+from holdfast.train.heap import give_back, keep_freed_memory
 from holdfast.train.settings import OptimizerSettings, ScheduleSettings, TrainSettings
+from holdfast.train.sync import Ranks
 
+KERNELS = "kernels"  # in the cache folder
 VALIDATION_ROWS = 16  # rows measured at once when nothing smaller is asked for
 
 
 def settle_machine(recipe: Recipe) -> torch.device:
     """Set the number of CPU threads and return the device to train on. Raises RecipeFault for one that is not here."""
-    if (threads := recipe.threads or _share_of_cores()) is not None:
-        torch.set_num_threads(threads)
+    settle_process(recipe.threads or _share_of_cores(), kernels=recipe.kernels == "auto")
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if recipe.device == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
     if not available[recipe.device]:
         raise RecipeFault(f"device {recipe.device} is not available on this machine", "use device=auto or device=cpu")
     return torch.device(recipe.device)
+
+
+def settle_process(threads: int | None, *, kernels: bool = True) -> None:
+    """Set up this process for training: so many threads (None: as torch would have it), its memory kept, and compiled
+    kernels where there can be any."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    if kernels:
+        ops.load(cache_folder() / KERNELS)
+    else:
+        ops.unload()
+
+
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """The threads of all processes on this machine, for what one of them does while the others wait."""
+    own = torch.get_num_threads()
+    torch.set_num_threads(own * place().local_world_size)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(own)
 
 
 def _share_of_cores() -> int | None:
@@ -67,9 +97,20 @@ def fresh_model(config: Config, seed: int, device: torch.device) -> nn.Module:
     return model.to(device)
 
 
-def optimizer(model: nn.Module, settings: OptimizerSettings) -> Optimizer:
-    """The optimizer of one training stage."""
-    return build_optimizer(model, OptimizerConfig(**settings.model_dump()))
+def optimizer(model: nn.Module, settings: OptimizerSettings, ranks: Ranks | None = None) -> Optimizer | Dealt:
+    """The optimizer of one training stage. Where the ranks can hold model and optimizer in common, they do, and each of
+    them steps a share of the parameters."""
+    config = OptimizerConfig(**settings.model_dump())
+    if ranks is None or not ranks.hold(list(model.parameters())):
+        return build_optimizer(model, config)
+    shares = deal(model, config, ranks.shares)
+    ranks.hold_gradients({name: each for name, each in model.named_parameters() if each.requires_grad}, shares)
+    parts = []
+    for share in shares:
+        parts.append(build_optimizer(model, config, share))
+        ranks.hold(list(parts[-1].state_tensors().values()))
+        give_back()  # what each had for itself
+    return Dealt(parts, ranks.mine, ranks.meet)
 
 
 def schedule(settings: ScheduleSettings) -> ScheduleConfig:

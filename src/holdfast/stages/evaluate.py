@@ -38,6 +38,11 @@ def settings(recipe: Recipe) -> Mapping[str, Any]:
 def work(run: Run) -> Mapping[str, Any]:
     """Bits per byte and samples of every trained stage; marked questions of the chat model."""
     assemble.settle_machine(run.recipe)
+    with assemble.all_cores():
+        return _evaluated(run)
+
+
+def _evaluated(run: Run) -> Mapping[str, Any]:
     scores: list[Score] = []
     samples: list[dict[str, Any]] = []
     transcripts: Sequence[Mapping[str, Any]] = []

@@ -15,7 +15,7 @@ from holdfast.evals.samples import Form, write_samples
 from holdfast.feed.feed import Feed
 from holdfast.infer.engine import Engine
 from holdfast.infer.sample import SamplingParams
-from holdfast.stages.assemble import VALIDATION_ROWS
+from holdfast.stages.assemble import VALIDATION_ROWS, all_cores
 from holdfast.stages.run import Run
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.train.memory import with_less
@@ -55,9 +55,10 @@ class Looks:
     def _validated(self, rows: int) -> Score:
         self._sabotage.call("evaluate")
         state = self._state
-        return validation(
-            state.model, state.precision, self._held_out, self._tokenizer, self._tokens, self._run.stop, rows
-        )
+        with all_cores():
+            return validation(
+                state.model, state.precision, self._held_out, self._tokenizer, self._tokens, self._run.stop, rows
+            )
 
     def _sampled(self, at_once: int) -> list[dict[str, Any]]:
         self._sabotage.call("sample")
@@ -70,7 +71,8 @@ class Looks:
         engine = Engine(self._state.model)
         for start in range(0, len(self._prompts), at_once):
             prompts = self._prompts[start : start + at_once]
-            texts += write_samples(engine, self._tokenizer, prompts, params, self._form)
+            with all_cores():
+                texts += write_samples(engine, self._tokenizer, prompts, params, self._form)
         return texts
 
     def _fewer(self, look: str) -> Callable[[int], None]:

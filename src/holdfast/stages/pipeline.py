@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from holdfast.base.faults import Diverged, Fault, RecipeFault, Stopped
 from holdfast.disk import fileops, injection
@@ -15,7 +16,8 @@ from holdfast.stages import corpus, evaluate, export, pretrain, report, sft, tok
 from holdfast.stages.deadline import seconds_left
 from holdfast.stages.made import made
 from holdfast.stages.planning.checks import require_ready
-from holdfast.stages.ranks import follow, together
+from holdfast.stages.processes import keep
+from holdfast.stages.ranks import Started, follow, together
 from holdfast.stages.recipe import Recipe, Resolved, resolve
 from holdfast.stages.resuming.choice import AS_IT_IS, Wish
 from holdfast.stages.resuming.review import Start, has_work, require_run, review
@@ -45,11 +47,13 @@ def run(
     quiet: bool = False,
     wish: Wish = AS_IT_IS,
     examine: bool = True,
+    started: Started | None = None,
 ) -> bool:
     """Bring every stage up to `until` to done, continuing whatever is half done. False when there was nothing to do.
 
     wish: what to go on from, and what may be done about settings that changed.
     examine: find out first what is in the way of it, all at once.
+    started: the other processes of the run; None: whoever started this one started them too, if there are any.
 
     Raises Unready, with everything that is in the way and before anything is written; RecipeFault, with the run as it
     was, when half-done work and the recipe do not fit together; the first Fault of a stage as it is; Stopped after a
@@ -57,36 +61,60 @@ def run(
     code.
     """
     wanted = _wanted_stages(resolved.recipe, until)
-    with together() as ranks:
+    with _together(run_dir, started) as ranks:
+        require_run(run_dir, wish)
+        if examine:
+            require_ready(resolved.recipe, run_dir, [stage.name for stage in wanted])
+        with locked(run_dir), _told_as_disk_fault(run_dir):
+            start = review(wanted, resolved.recipe, run_dir, wish)
+            prepare(run_dir, resolved)
+            if not start.pending and (run_dir / report.JSON).exists():
+                return False
+            _lead(resolved, run_dir, wanted, start, quiet, ranks, started)
+    return True
+
+
+def join(run_dir: Path) -> NoReturn:
+    """Be one of the processes of a run that are not the first. Raises SystemExit with the exit code of that one; what
+    breaks in this one as it is."""
+    with _together(run_dir):
+        raise RuntimeError("the environment says that this is the first process of the run")
+
+
+@contextmanager
+def _together(run_dir: Path, started: Started | None = None) -> Iterator[Alone | Gang]:
+    """The ranks of the run, for the first of them; the others stay in here."""
+    with together(started) as ranks:
         if faults := injection.from_environment(ranks.rank):
             fileops.watch(injection.FileFaults(faults))
         if isinstance(ranks, Gang) and ranks.rank > 0:
             follow(ranks, run_dir, {stage.name: stage.work for stage in STAGES})
-        require_run(run_dir, wish)
-        if examine:
-            require_ready(resolved.recipe, run_dir, [stage.name for stage in wanted])
-        return _lead(resolved, run_dir, wanted, quiet, ranks, wish)
+        yield ranks
 
 
-def _lead(resolved: Resolved, run_dir: Path, wanted: list[Stage], quiet: bool, ranks: Alone | Gang, wish: Wish) -> bool:
-    with locked(run_dir), _told_as_disk_fault(run_dir):
-        start = review(wanted, resolved.recipe, run_dir, wish)
-        prepare(run_dir, resolved)
-        if not start.pending and (run_dir / report.JSON).exists():
-            return False
-        start.make_way()
-        deadline = time.monotonic() + seconds_left(resolved.recipe.time_limit, time.time(), os.environ)
-        with stop_on_signals(deadline) as stop, _opened(resolved, run_dir, stop, quiet, ranks) as context:
-            context.choice = start.choice
-            for note in start.notes:
-                context.say(note)
-            try:
-                _run_stages(context, wanted, start)
-            except Diverged:
-                report.write(run_dir)  # for whoever finds it halted
-                raise
-            report.write(run_dir)
-    return True
+def _lead(
+    resolved: Resolved,
+    run_dir: Path,
+    wanted: list[Stage],
+    start: Start,
+    quiet: bool,
+    ranks: Alone | Gang,
+    started: Started | None,
+) -> None:
+    start.make_way()
+    deadline = time.monotonic() + seconds_left(resolved.recipe.time_limit, time.time(), os.environ)
+    with stop_on_signals(deadline) as stop, _opened(resolved, run_dir, stop, quiet, ranks) as context:
+        context.choice = start.choice
+        for note in start.notes:
+            context.say(note)
+        if started is not None and started.division.processes > 1 and keep(run_dir, started.division):
+            context.say(started.division.words)
+        try:
+            _run_stages(context, wanted, start)
+        except Diverged:
+            report.write(run_dir)  # for whoever finds it halted
+            raise
+        report.write(run_dir)
 
 
 @contextmanager

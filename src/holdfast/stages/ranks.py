@@ -13,25 +13,42 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from holdfast.base.faults import Diverged, ExitCode, Fault, Stopped
 from holdfast.base.ranks import place
 from holdfast.journal.sinks import Fanout
+from holdfast.stages.processes import Division
 from holdfast.stages.recipe import resolve
 from holdfast.stages.run import RECIPE, Run, Silence
 from holdfast.train.signals import HANDLED, stop_on_signals
 from holdfast.train.state import RunState
-from holdfast.train.sync import Alone, Gang, Lost, Ranks, gather
+from holdfast.train.sync import Alone, Gang, Ranks, gather
+from holdfast.train.sync import Lost as Lost
 from holdfast.vault.manifest import Manifest
 
 Works = Mapping[str, Callable[[Run], Any]]
 
 
+class Started(Protocol):
+    """The other processes of a run, when its first one started them itself.
+
+    division: into how many, and why. listens: the number of the socket on which the first one hears them.
+    """
+
+    division: Division
+    listens: int | None
+
+    def check(self) -> None:
+        """Raise Fault when one of them has ended that nobody told to."""
+        ...
+
+
 @contextmanager
-def together() -> Iterator[Alone | Gang]:
+def together(started: Started | None = None) -> Iterator[Alone | Gang]:
     """The ranks of this run. However the block ends in the first one, the others are told with which exit code."""
-    with gather(place()) as ranks:
+    hosting = () if started is None else (started.listens, started.check)
+    with gather(place(), *hosting) as ranks:
         code = ExitCode.FAILED
         try:
             yield ranks
@@ -74,7 +91,7 @@ def start_alike(ranks: Ranks, state: RunState) -> None:
     tensors = state.tensors()
     ranks.spread([tensor for part in sorted(tensors) for _, tensor in sorted(tensors[part].items())])
     if ranks.rank > 0:
-        state.restore(Manifest(incarnation=0, **fields), tensors)
+        state.restore_fields(Manifest(incarnation=0, **fields))
 
 
 def _work(run: Run, work: Callable[[Run], Any]) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field
@@ -102,7 +102,15 @@ class Recipe(Section):
         description="whether a compiler rewrites the layers (torch.compile); auto: where the planned training is long "
         "enough to earn back what trying takes, and it is measured to be faster; off: never",
     )
-    threads: Count | None = free(None, ge=1, description="CPU threads; off: one per core")
+    threads: Count | None = free(None, ge=1, description="CPU threads of each process; off: they share the cores")
+    processes: Literal["auto"] | Annotated[Count, Field(ge=1)] = free(
+        "auto", description="processes that train together on this machine's CPU; auto: as many as are fastest"
+    )
+    kernels: Literal["auto", "off"] = free(
+        "auto",
+        description="what lies between the matrix products on a CPU: auto has it compiled from C, once, in a second, "
+        "if there is a C compiler; off leaves it to torch",
+    )
     budget: Duration | None = Field(
         default=None, description="time for the whole run; stages that do not say how long they train share it"
     )

@@ -21,7 +21,9 @@ from holdfast.feed.feed import Feed
 from holdfast.model.config import Config, config_to_dict
 from holdfast.model.count import parameters
 from holdfast.model.recompute import set_recompute
+from holdfast.native import ops
 from holdfast.optim.schedule import multiplier
+from holdfast.optim.shares import Dealt
 from holdfast.stages import assemble, compiling
 from holdfast.stages.horizon import Horizon, Means, budget_seconds, budget_steps, fixed_steps, settle
 from holdfast.stages.lookout import looked_after
@@ -193,7 +195,7 @@ def fresh_state(run: Run, lesson: Lesson, device: torch.device, means: Means) ->
     """The state before the first step."""
     with room_for("the model with its optimizer"):  # which has all of its state before the first step
         model = assemble.fresh_model(lesson.config, run.recipe.seed, device)
-        optimizer = assemble.optimizer(model, lesson.settings.optimizer)
+        optimizer = assemble.optimizer(model, lesson.settings.optimizer, run.ranks)
     asked = lesson.settings
     set_recompute(model, means.recompute if asked.recompute == "auto" else asked.recompute)
     if run.ranks.rank == 0:
@@ -270,7 +272,7 @@ def training_of(run: Run, lesson: Lesson, state: RunState, vault: Vault, horizon
             "horizon": horizon.total_steps,
             "seed": run.recipe.seed,
             "world_size": run.ranks.world_size,
-            "exactness": exactness(state, run.ranks.world_size),
+            "exactness": exactness(state, run.ranks.shares),
         },
         stop=run.stop,
         ranks=run.ranks,
@@ -311,14 +313,17 @@ def policy(run_dir: Path, recipe: Recipe, stage: str) -> Policy:
 
 def exactness(state: RunState, world_size: int) -> dict[str, Any]:
     """What must be the same elsewhere for the same bits to come out."""
+    one_memory = {"one_memory": True} if isinstance(state.optimizer, Dealt) else {}  # else every rank makes every step
     return {
         "precision": state.precision,
         "device": state.device.type,
         "threads": torch.get_num_threads(),
+        "kernels": ops.in_use(),
         "world_size": world_size,
         "micro_batch_rows": state.micro_batch_rows,
         "torch": torch.__version__,
         **({} if state.compiled is None else {"compiled": state.compiled}),
+        **one_memory,
     }
 
 

@@ -83,7 +83,7 @@ class RunState:
         _same_kind(self.model, tensors["model"])
         before = self.optimizer.state_scalars()
         try:
-            guard = GuardMemory.from_dict(manifest.guard)
+            GuardMemory.from_dict(manifest.guard)
             self.optimizer.load_state_scalars(dict(manifest.optimizer))
             self.optimizer.load_state_tensors(tensors["optimizer"])
         except (KeyError, TypeError, ValueError) as error:
@@ -93,12 +93,17 @@ class RunState:
                 "resume with the recipe and the version the checkpoint was made with, or start in a new run directory",
             ) from error
         self.model.load_state_dict(tensors["model"])
+        self.restore_fields(manifest)
+
+    def restore_fields(self, manifest: Manifest) -> None:
+        """Become the state that was saved, whose tensors are here already."""
+        self.optimizer.load_state_scalars(dict(manifest.optimizer))
         self.step, self.tokens, self.position = manifest.step, manifest.tokens, manifest.position
         self.best, self.evaluated = manifest.best, manifest.evaluated
-        self.guard = guard
-        self.precision = guard.precision or self.precision
-        if guard.rows is not None:
-            self.micro_batch_rows = min(self.micro_batch_rows, guard.rows)
+        self.guard = GuardMemory.from_dict(manifest.guard)
+        self.precision = self.guard.precision or self.precision
+        if self.guard.rows is not None:
+            self.micro_batch_rows = min(self.micro_batch_rows, self.guard.rows)
 
 
 def _same_kind(model: nn.Module, saved: dict[str, Tensor]) -> None:

@@ -57,7 +57,9 @@ def gradients(
     state.optimizer.zero_grad()
     nats, short = 0.0, False
     try:
-        nats = _accumulate(state, batch, trained, ranks.rank, sabotage) if trained else 0.0
+        for rank, part in ranks.parts(batch) if trained else ():
+            nats += _accumulate(state, part, trained, rank, sabotage)
+            ranks.keep(rank, list(state.model.parameters()))
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -68,14 +70,13 @@ def gradients(
         release()
         raise OutOfMemory
     if trained:
-        grads = _grads(state)
-        ranks.add_up(grads)
-        if state.guard.loss_scale != 1.0:
+        ranks.sum_gradients(list(state.model.parameters()))
+        if state.guard.loss_scale != 1.0 and (grads := _grads(state)):
             torch._foreach_mul_(grads, 1 / state.guard.loss_scale)
     return Report(
         step=state.step,
         loss=all_nats / max(trained, 1),
-        grad_norm=_grad_norm(state),
+        grad_norm=ranks.length(_grads(state)),
         tokens=int(tokens),
         trained_tokens=trained,
         micro_batch_rows=state.micro_batch_rows,
@@ -102,8 +103,8 @@ def _accumulate(state: RunState, batch: Batch, trained: int, rank: int, sabotage
 def apply(state: RunState, report: Report, lr_scale: float, clip: float | None) -> None:
     """Clip to a global norm of `clip` and step the optimizer: the only place where weights move."""
     state.dirty = True
-    if clip is not None and report.grad_norm > clip:
-        torch._foreach_mul_(_grads(state), clip / report.grad_norm)
+    if clip is not None and report.grad_norm > clip and (grads := _grads(state)):
+        torch._foreach_mul_(grads, clip / report.grad_norm)
     state.optimizer.step(lr_scale)
     state.dirty = False
 
@@ -116,13 +117,6 @@ def _seed(seed: int, device: torch.device) -> None:
         torch.cuda.manual_seed(seed)
     elif device.type == "mps":
         torch.mps.manual_seed(seed)
-
-
-def _grad_norm(state: RunState) -> float:
-    grads = _grads(state)
-    if not grads:
-        return 0.0
-    return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads))))
 
 
 def _grads(state: RunState) -> list[Tensor]:

@@ -43,6 +43,8 @@ BASE = (
 OTHER: dict[str, Any] = {
     "precision": "bf16",
     "budget": "9min",
+    "processes": 2,
+    "kernels": "off",
     "corpus.documents": 900,
     "tokenizer.kind": "byte",
     "tokenizer.vocab_size": 448,

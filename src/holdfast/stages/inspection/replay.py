@@ -37,6 +37,7 @@ from holdfast.train.sabotage import Sabotage
 from holdfast.train.saving import Cadence
 from holdfast.train.signals import stop_on_signals
 from holdfast.train.state import RunState
+from holdfast.train.sync import Mimic
 from holdfast.vault.manifest import Manifest
 from holdfast.vault.store import Checkpoint, Vault
 from holdfast.vault.verify import digests
@@ -119,6 +120,9 @@ def _start(run_dir: Path, stage: str, line: Line, choice: Choice | None) -> Chec
 
 def _replayed(run: Run, stage: str, line: Line, start: Checkpoint | None, folder: Path) -> dict[str, Any]:
     device = assemble.settle_machine(run.recipe)
+    if (then := line.end.manifest.exactness).get("one_memory"):
+        run = replace(run, ranks=Mimic(line.end.manifest.world_size))
+        assemble.settle_process(then["threads"])
     first = 0 if start is None else start.step
     report: dict[str, Any] = {
         "stage": stage, "from_step": first, "to_step": line.end.step,
@@ -144,7 +148,7 @@ def _replayed(run: Run, stage: str, line: Line, start: Checkpoint | None, folder
                 break
     assert state is not None, "a line has stretches, the last of which ends behind the start"
     report["skipped"] = line.skipped
-    now = exactness(state, 1) | {"micro_batch_rows": state.micro_batch_rows}
+    now = exactness(state, run.ranks.shares) | {"micro_batch_rows": state.micro_batch_rows}
     report["exactness"] = differences(line.end.manifest, now) or None
     return report if report["difference"] else _with_digests(report, line.end, vault)
 

@@ -123,6 +123,7 @@ def demand(
         evaluation_rows=VALIDATION_ROWS,
         cache_tokens=len(recipe.evaluate.prompts) * sample,
         heap=on_cpu,
+        kernels=on_cpu and recipe.kernels == "auto" and recipe.threads == 1,
     )
 
 

@@ -28,6 +28,7 @@ from holdfast.stages.planning import forecast
 from holdfast.stages.planning.checks import Case, Problem, examine, short_of_disk, time_left, too_large
 from holdfast.stages.planning.probe import Trial, try_out, warm_up
 from holdfast.stages.planning.survey import survey
+from holdfast.stages.processes import foreseen
 from holdfast.stages.recipe import Recipe, Resolved
 from holdfast.stages.report import JSON as REPORT
 from holdfast.stages.resuming.choice import AS_IT_IS
@@ -54,6 +55,7 @@ class Plan:
     measured_bytes: of this process, or of the GPU, at the largest moment of training, evaluating, sampling and saving.
     disk_bytes:     what the run writes at its most. seconds: to the end, `low` to `high`; parts of it in `seconds_for`.
     tokens:         planned by the recipe, unique in the corpus.
+    processes:      how training divides the cores, in words; steps are measured in one process.
     notes:          lines for people that stop nothing.
     """
 
@@ -61,6 +63,7 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     parameters: int = 0
     device: str = ""
+    processes: str = ""
     precision: str = ""
     memory_bytes: dict[str, int] = field(default_factory=dict)
     measured_bytes: dict[str, int] = field(default_factory=dict)
@@ -92,6 +95,8 @@ def make(resolved: Resolved, run_dir: Path, faults: Sequence[Fault] = (), *, mea
     case.problems[:0] = [Problem(fault.cause, fault.remedy) for fault in faults]
     plan = Plan()
     _run_dir(case, plan)
+    if case.device is not None and case.device.type == "cpu" and case.trains:
+        plan.processes = case.attempt(lambda: foreseen(recipe, run_dir)) or ""
     if case.config is not None:
         plan.parameters = parameters(case.config)
         _estimated(case, case.config, plan)

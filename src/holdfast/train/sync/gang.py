@@ -1,85 +1,26 @@
-"""What the ranks of a run tell each other: sums of numbers and gradients at every step, and the first rank's word.
-
-Sums are collectives: a rank waits for all others, and an end of one is seen by the rest at once. Words go through a
-store of keys that is asked now and then, because the first rank may build a corpus for hours before it has one.
-"""
+"""Several processes of one run, wherever they are: what they tell each other travels over connections (gloo)."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
-from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
+from torch import Tensor, nn
+from torch.distributed.distributed_c10d import Store
 
 from holdfast.base.faults import Fault
-from holdfast.base.ranks import Place
+from holdfast.base.records import Batch
 from holdfast.train.signals import StopFlag
+from holdfast.train.sync.ranks import euclidean
 
-GATHER = timedelta(minutes=5)  # for all ranks to start
-PATIENCE = timedelta(days=1)  # with a rank that is alive: the first one evaluates while the others wait
 POLL_SECONDS = 0.05
 FAREWELL_SECONDS = 3.0  # for the last word to reach the others; one that was killed never hears it
 BUCKET_NUMBERS = 2**24  # in one collective: 64 MB
-
-
-class Ranks(Protocol):
-    """The processes that train together. Every rank calls the same methods in the same order."""
-
-    rank: int
-    world_size: int
-
-    def total(self, *values: float) -> tuple[float, ...]:
-        """Each of `values` summed over all ranks, the same on all of them."""
-        ...
-
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over all ranks."""
-        ...
-
-    def spread(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by the first rank's."""
-        ...
-
-    def share(self, word: Any = None) -> Any:
-        """The first rank's `word`, a JSON value, on all ranks; what the others give does not count."""
-        ...
-
-
-class Alone:
-    """A single process."""
-
-    rank = 0
-    world_size = 1
-
-    def total(self, *values: float) -> tuple[float, ...]:
-        """The values."""
-        return values
-
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Nothing to add."""
-
-    def spread(self, tensors: Sequence[Tensor]) -> None:
-        """Nobody to give them to."""
-
-    def share(self, word: Any = None) -> Any:
-        """The word."""
-        return word
-
-    def asked_to_stop(self) -> str | None:
-        """Nobody else could have been asked."""
-        return None
-
-    def dismiss(self, code: int) -> None:
-        """Nobody to tell."""
 
 
 class Lost(Fault):
@@ -101,17 +42,46 @@ class Gang:
     def __init__(self, store: Store, rank: int, world_size: int) -> None:
         self.rank = rank
         self.world_size = world_size
+        self.shares = world_size
+        self.mine: Sequence[int] = (rank,)
         self.stop = StopFlag()
         self._store = store
         self._words = 0
         self._bucket = torch.empty(0)
 
+    def parts(self, batch: Batch) -> Sequence[tuple[int, Batch]]:
+        """This rank's rows: it read no others."""
+        return [(self.rank, batch)]
+
+    def keep(self, rank: int, parameters: Sequence[Tensor]) -> None:
+        """They stay where they are."""
+
     def total(self, *values: float) -> tuple[float, ...]:
-        """Each of `values` summed in float64 over all ranks, the same on all of them. Raises Lost."""
-        sums = torch.tensor(values, dtype=torch.float64)
-        with _noticing_loss():
-            dist.all_reduce(sums)
-        return tuple(sums.tolist())
+        """Each of `values` summed in float64 over all ranks, in their order, the same on all of them. Raises Lost."""
+        each = torch.zeros(self.world_size, len(values), dtype=torch.float64)
+        each[self.rank] = torch.tensor(values, dtype=torch.float64)
+        with noticing_loss():
+            dist.all_reduce(each)
+        return tuple(sum(column) for column in zip(*each.tolist(), strict=True))
+
+    def meet(self) -> None:
+        """Return when all ranks are here. Raises Lost."""
+        self.total(0)
+
+    def hold(self, tensors: Sequence[Tensor]) -> bool:
+        """Over connections nothing is held in common."""
+        return False
+
+    def hold_gradients(self, parameters: Mapping[str, nn.Parameter], shares: Sequence[frozenset[str]]) -> None:
+        """Over connections nothing is held in common."""
+
+    def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
+        """Replace the gradients by their sums over all ranks, on all of them. Raises Lost."""
+        self.add_up([parameter.grad for parameter in parameters if parameter.grad is not None])
+
+    def length(self, gradients: Sequence[Tensor]) -> float:
+        """Their length: every rank has all of them."""
+        return euclidean(gradients)
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over all ranks, taken in float32: the same bits on all of them. Raises Lost.
@@ -123,14 +93,14 @@ class Gang:
             bucket = self._room(sum(sizes), group[0].device)
             pieces = [piece.view(tensor.shape) for piece, tensor in zip(bucket.split(sizes), group, strict=True)]
             torch._foreach_copy_(pieces, group)
-            with _noticing_loss():
+            with noticing_loss():
                 dist.all_reduce(bucket)
             torch._foreach_copy_(group, pieces)
 
     def spread(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by the first rank's, to the bit. Raises Lost."""
         for tensor in tensors:
-            with _noticing_loss():
+            with noticing_loss():
                 dist.broadcast(tensor, 0)
 
     def share(self, word: Any = None) -> Any:
@@ -145,7 +115,7 @@ class Gang:
 
     def asked_to_stop(self) -> str | None:
         """For the first rank: how a rank that waits for it was asked to stop, if one was. Raises Lost."""
-        with _noticing_loss():
+        with noticing_loss():
             return self._store.get("stop").decode() if self._store.check(["stop"]) else None
 
     def dismiss(self, code: int) -> None:
@@ -154,7 +124,7 @@ class Gang:
             self._say({"exit": code})
             self.part()  # wakes those that wait in a collective
             deadline = time.monotonic() + FAREWELL_SECONDS  # the store may live in this process
-            with _noticing_loss():
+            with noticing_loss():
                 while self._store.add("heard", 0) < self.world_size - 1 and time.monotonic() < deadline:
                     time.sleep(POLL_SECONDS)
 
@@ -172,13 +142,13 @@ class Gang:
             dist.destroy_process_group()
 
     def _say(self, message: dict[str, Any]) -> None:
-        with _noticing_loss():
+        with noticing_loss():
             self._store.set(f"word/{self._words}", json.dumps(message))
         self._words += 1
 
     def _hear(self, patience: float = float("inf")) -> Any:
         key, deadline = f"word/{self._words}", time.monotonic() + patience
-        with _noticing_loss():
+        with noticing_loss():
             while not self._store.check([key]):
                 if self.stop:
                     self._store.set("stop", self.stop.reason or "")
@@ -199,34 +169,7 @@ class Gang:
 
 
 @contextmanager
-def gather(place: Place) -> Iterator[Alone | Gang]:
-    """Find the other processes, at the address in MASTER_ADDR and MASTER_PORT. Raises Fault when they do not come."""
-    if place.world_size == 1:
-        yield Alone()
-        return
-    try:
-        store, rank, world = next(rendezvous("env://", timeout=GATHER))
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun's store outlives its processes
-        store = PrefixStore(f"attempt/{attempt}", store)
-        store.set(f"here/{rank}", "")
-        store.wait([f"here/{each}" for each in range(world)], GATHER)
-        sums = PrefixStore("sums", store)
-        dist.init_process_group("gloo", store=sums, rank=rank, world_size=world, timeout=PATIENCE)
-    except (RuntimeError, ValueError) as error:
-        why = str(error).partition("\n")[0]
-        raise Fault(
-            f"the {place.world_size} processes of this run did not find each other: {why}",
-            "start all of them with torchrun, or with the same MASTER_ADDR and MASTER_PORT",
-        ) from error
-    gang = Gang(store, rank, world)
-    try:
-        yield gang
-    finally:
-        gang.part()
-
-
-@contextmanager
-def _noticing_loss() -> Iterator[None]:
+def noticing_loss() -> Iterator[None]:
     """What torch raises when a connection breaks, as a Fault."""
     try:
         yield
