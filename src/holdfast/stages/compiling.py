@@ -58,7 +58,9 @@ def compiles(run: Run, state: RunState, batch: Batch, mode: str | None) -> bool:
     if batch.segments is not None and state.device.type == "cuda" and (why := believe(state.device)) is not None:
         run.say(f"{state.stage}: a mask keeps documents apart, not blocks of one: {why}")
     compile_layers(state, mode)
-    why = shortfall(state, batch)
+    why = shortfall(state, batch) if run.ranks.rank == 0 else None
+    run.ranks.total(0.0)  # the others wait, and find it in the cache: at the same time they would disturb each other
+    why = shortfall(state, batch) if run.ranks.rank > 0 else why
     (short,) = run.ranks.total(why is not None)
     if short:
         give_up(state)
