@@ -1,32 +1,38 @@
 """How long a stage is, and that it never changes once it was settled."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from holdfast.base.faults import RecipeFault
-from holdfast.stages.horizon import FEWEST_STEPS, budget_steps, fixed_steps, settle, stored
+from holdfast.stages.horizon import FEWEST_STEPS, Horizon, Means, budget_steps, fixed_steps, settle, stored
 from holdfast.train.settings import TrainSettings
+
+FIRST = Means(precision="fp32", micro_batch_rows=4, recompute="all", compiled="default")
+OTHER = Means(precision="bf16")
 
 
 def test_the_first_answer_is_kept_whatever_the_clock_says_later(tmp_path: Path) -> None:
-    first = settle(tmp_path, "f", lambda: "fp32", lambda precision: (120, f"measured in {precision}"))
-    again = settle(tmp_path, "f", lambda: "bf16", lambda precision: (999, "a faster machine"))
+    first = settle(tmp_path, "f", lambda: FIRST, lambda means: (120, f"measured in {means.precision}"))
+    again = settle(tmp_path, "f", lambda: OTHER, lambda means: (999, "a faster machine"))
     assert first == again
-    assert (again.total_steps, again.precision, again.origin) == (120, "fp32", "measured in fp32")
+    assert (again.total_steps, again.origin) == (120, "measured in fp32")
+    assert again == Horizon(total_steps=120, origin=again.origin, **asdict(FIRST))
 
 
-def test_other_settings_have_their_own_length_and_the_same_number_format(tmp_path: Path) -> None:
-    settle(tmp_path, "f", lambda: "fp32", lambda precision: (120, "first"))
-    other = settle(tmp_path, "g", lambda: "bf16", lambda precision: (150, f"then, in {precision}"))
-    assert (other.total_steps, other.precision, other.origin) == (150, "fp32", "then, in fp32")
-    assert settle(tmp_path, "g", lambda: "bf16", lambda precision: (999, "later")) == other
+def test_other_settings_have_their_own_length_and_the_same_means(tmp_path: Path) -> None:
+    settle(tmp_path, "f", lambda: FIRST, lambda means: (120, "first"))
+    other = settle(tmp_path, "g", lambda: OTHER, lambda means: (150, f"then, in {means.precision}"))
+    assert other == Horizon(total_steps=150, origin="then, in fp32", **asdict(FIRST))
+    assert settle(tmp_path, "g", lambda: OTHER, lambda means: (999, "later")) == other
     assert stored(tmp_path) == (other, "g")
 
 
 def test_one_that_was_stored_without_its_settings_is_kept(tmp_path: Path) -> None:
     (tmp_path / "horizon.json").write_text('{"total_steps": 7, "precision": "fp32", "origin": "an older version"}')
-    assert settle(tmp_path, "f", lambda: "bf16", lambda precision: (999, "now")).total_steps == 7
+    known = settle(tmp_path, "f", lambda: OTHER, lambda means: (999, "now"))
+    assert (known.total_steps, known.compiled, known.recompute, known.micro_batch_rows) == (7, None, "none", None)
 
 
 @pytest.mark.parametrize(

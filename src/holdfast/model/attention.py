@@ -12,17 +12,20 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from holdfast.model.documents import Documents, Mask, attend_documents
 from holdfast.model.portions import LONGEST, blocks
 from holdfast.native import ops
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, dropout: float) -> Tensor:
     """Causal attention: q (B, H, T, D) over k, v (B, K, S, D); gives (B, T, H * D).
 
     mask: additive (B or 1, 1, T, S), or None: every query sees the keys up to its own place, counted from the end.
     """
-    if byblocks(q, k, dropout):
-        y: Tensor = _BlockAttention.apply(q, k, v, mask)
+    if isinstance(mask, Documents):
+        y = attend_documents(q, k, v, mask, dropout)
+    elif byblocks(q, k, dropout):
+        y = _BlockAttention.apply(q, k, v, mask)
     else:
         causal, grouped = mask is None and q.shape[2] > 1, q.shape[1] != k.shape[1]
         y = F.scaled_dot_product_attention(

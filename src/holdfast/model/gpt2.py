@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from holdfast.model.attention import attend
 from holdfast.model.cache import KVCache
 from holdfast.model.config import GPT2Config
+from holdfast.model.documents import Mask
 from holdfast.model.loss import cross_entropy_sum
 from holdfast.model.parts import attention_mask, restarting_positions, side_by_side, split_heads
 from holdfast.model.recompute import through
@@ -93,7 +94,7 @@ class Block(nn.Module):
         self.mlp = Mlp(config)
         self.dropout = config.dropout
 
-    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Mask, cache: KVCache | None) -> Tensor:
         x = x + F.dropout(self.attention(self.attention_norm(x), mask, cache), self.dropout, self.training)
         return x + F.dropout(self.mlp(self.mlp_norm(x)), self.dropout, self.training)
 
@@ -108,7 +109,7 @@ class Attention(nn.Module):
         self.dropout = config.dropout
         self.q, self.k, self.v, self.o = (nn.Linear(config.hidden_size, config.hidden_size) for _ in range(4))
 
-    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Mask, cache: KVCache | None) -> Tensor:
         q, k, v = (split_heads(y, self.head_size) for y in side_by_side(x, self.q, self.k, self.v).chunk(3, -1))
         if cache is not None:
             k, v = cache.append(self.index, k, v)

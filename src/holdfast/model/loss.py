@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from holdfast.model.portions import chunk_rows
+from holdfast.model.portions import chunk_elements, chunk_rows
 from holdfast.native import ops
 
 LARGEST_HALF_SUM = 2.0**13  # an eighth of where fp16 ends
@@ -18,14 +18,16 @@ LARGEST_HALF_SUM = 2.0**13  # an eighth of where fp16 ends
 def cross_entropy_sum(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """The sum over trained positions of -log softmax(hidden @ weight.T)[target], in nats, as a fp32 scalar.
 
-    hidden: (..., D). weight: (V, D). targets: (...), -1 where nothing is trained. No trained position gives 0.
+    hidden: (..., D). weight: (V, D). targets: (...), -1 where nothing is trained. No trained position gives 0. A GPU is
+    not waited for where the targets are still in the host's memory.
     Under autocast the products are made in its format; the gradients of hidden and weight keep the format of those.
     """
     hidden, targets = hidden.flatten(0, -2), targets.flatten()
     trained = targets >= 0
     if not trained.all():
         places = trained.nonzero().squeeze(1)
-        hidden, targets = hidden[places], targets[places]
+        hidden, targets = hidden[places.to(hidden.device)], targets[places]
+    targets = targets.to(hidden.device, non_blocking=True)
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
     loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets, dtype, torch.is_grad_enabled())
@@ -57,7 +59,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         if with_gradients:
             hidden_grad = torch.empty_like(hidden)
             weight_grad = torch.zeros(weight.shape, dtype=torch.float32, device=weight.device)
-        rows = chunk_rows(len(hidden), len(weight))
+        most = chunk_elements(hidden.device.type, "fp16" if dtype == torch.float16 else "other")
+        rows = chunk_rows(len(hidden), len(weight), most)
         scale = slope_scale(dtype, rows)
         table = weight.to(dtype)
         room = torch.empty(rows, len(weight), dtype=torch.float32, device=hidden.device)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from holdfast.model.cache import KVCache
+from holdfast.model.documents import Mask, documents_mask
 from holdfast.native import ops
 
 WORTH_JOINING = 256  # vectors from which copying the matrices costs less than it saves
@@ -173,24 +174,15 @@ def split_heads(x: Tensor, head_size: int) -> Tensor:
     return x.unflatten(-1, (-1, head_size)).transpose(1, 2)
 
 
-def attention_mask(ids: Tensor, segments: Tensor | None, cache: KVCache | None) -> Tensor | None:
+def attention_mask(ids: Tensor, segments: Tensor | None, cache: KVCache | None) -> Mask:
     """The one mask that all layers share; None where plain causal attention does."""
     if segments is not None:
         if cache is not None:
             raise ValueError("a cache continues whole rows: it can not be used together with segments")
-        return block_causal_mask(segments)
+        return documents_mask(segments)
     if cache is not None and cache.length and ids.shape[1] > 1:
         return continued_causal_mask(cache.length, ids.shape[1], ids.device)
     return None
-
-
-def block_causal_mask(segments: Tensor) -> Tensor:
-    """(B, T) segment numbers -> (B, 1, T, T) float mask: 0 where the key is in the query's segment and not after it,
-    -inf elsewhere. A float mask, because attention on a CPU would turn a boolean one into it once per layer."""
-    length = segments.shape[1]
-    lower = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril_()
-    seen = (segments[:, :, None] == segments[:, None, :]) & lower
-    return torch.zeros(seen.shape, device=segments.device).masked_fill_(~seen, float("-inf"))[:, None]
 
 
 def continued_causal_mask(past: int, length: int, device: torch.device) -> Tensor:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 CHUNK_ELEMENTS = 1 << 20  # logits held at a time: 4 MB in fp32, which stays in a CPU's cache
+GPU_CHUNK_ELEMENTS = 1 << 26  # of a GPU: 256 MB in fp32, so that its kernels are few and large
 LEAST_ROWS = 160  # of such a chunk, however large the vocabulary: products of fewer rows wait for memory
 BLOCK = 128  # queries that attend at a time: what is above the diagonal of a block is computed for nothing
 LONGEST = 1024  # positions of attention by blocks; beyond, the probabilities it keeps would outweigh all else that is
+
+
+def chunk_elements(device: str, precision: str) -> int:
+    """Logits held at a time. In fp16 few everywhere, because their slopes are summed up in it: see loss.slope_scale."""
+    return CHUNK_ELEMENTS if device == "cpu" or precision == "fp16" else GPU_CHUNK_ELEMENTS
 
 
 def chunk_rows(tokens: int, vocab_size: int, most: int = CHUNK_ELEMENTS) -> int:

@@ -28,11 +28,15 @@ def through(layers: Iterable[nn.Module], policy: str, x: Tensor, *rest: Any) -> 
     """`x` after one layer and the next, each called with (x, *rest). Raises ValueError for a policy there is not.
 
     A layer that is computed again keeps its input only, and draws the same random numbers the second time, so the
-    gradients are the same to the bit. Where no gradient is wanted nothing is kept anyway, and layers just run.
+    gradients are the same to the bit. Where no gradient is wanted nothing is kept anyway, and layers just run, as they
+    are written: layers that were compiled (`nn.Module.compile`) are so for the shapes of training, not for a cache
+    that grows by a token.
     """
     spacing = _spacing(policy)
     for index, layer in enumerate(layers):
-        if spacing is not None and index % spacing == 0 and torch.is_grad_enabled():
+        if not torch.is_grad_enabled():
+            x = layer.forward(x, *rest)
+        elif spacing is not None and index % spacing == 0:
             x = checkpoint(layer, x, *rest, use_reentrant=False, preserve_rng_state=True)
         else:
             x = layer(x, *rest)

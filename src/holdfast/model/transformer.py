@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from holdfast.model.attention import attend
 from holdfast.model.cache import KVCache
 from holdfast.model.config import TransformerConfig
+from holdfast.model.documents import Mask
 from holdfast.model.extras import PairTable
 from holdfast.model.heads import turned_heads
 from holdfast.model.loss import cross_entropy_sum
@@ -107,7 +108,7 @@ class Block(nn.Module):
         self.mlp = SwiGLU(config) if config.mlp == "swiglu" else SquaredReLU(config)
         self.dropout = config.dropout
 
-    def forward(self, x: Tensor, turn: Turn, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+    def forward(self, x: Tensor, turn: Turn, mask: Mask, cache: KVCache | None) -> Tensor:
         mixed = F.dropout(self.attention(self.attention_norm(x), turn, mask, cache), self.dropout, self.training)
         x, normed = self.mlp_norm.of_sum(x, mixed)
         return x + F.dropout(self.mlp(normed), self.dropout, self.training)
@@ -130,7 +131,7 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_size, config.norm_eps) if config.qk_norm else nn.Identity()
         self.k_norm = RMSNorm(self.head_size, config.norm_eps) if config.qk_norm else nn.Identity()
 
-    def forward(self, x: Tensor, turn: Turn, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+    def forward(self, x: Tensor, turn: Turn, mask: Mask, cache: KVCache | None) -> Tensor:
         q, k, v = turned_heads(side_by_side(x, self.q, self.k, self.v), self.q_norm, self.k_norm, turn, self.groups)
         if cache is not None:
             k, v = cache.append(self.index, k, v)

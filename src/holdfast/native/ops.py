@@ -58,8 +58,9 @@ def in_use() -> str:
 
 
 def fits(x: Tensor) -> bool:
-    """Whether the kernels are there and can take `x`. They have one thread: where torch has more, it is left to it."""
-    if _library is None or x.dtype != torch.float32 or x.device.type != "cpu":
+    """Whether the kernels are there and can take `x`. They have one thread: where torch has more, it is left to it, and
+    to a compiler what it compiles, for it does not see into them."""
+    if _library is None or torch.compiler.is_compiling() or x.dtype != torch.float32 or x.device.type != "cpu":
         return False
     return x.is_contiguous() and torch.get_num_threads() == 1
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from holdfast.base.faults import DataFault, RecipeFault
@@ -23,34 +23,48 @@ OVERHEAD = 0.05  # saves and validations between the steps
 FEWEST_STEPS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Horizon:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """With what a stage trains on this machine, where the recipe says `auto`.
+
+    precision:        fp32, bf16 or fp16, after `auto` was measured.
+    micro_batch_rows: computed at once; None: the whole batch. recompute: layers that are computed again.
+    compiled:         how the layers are compiled, a mode of `torch.compile`; None: not at all.
+    """
+
+    precision: str
+    micro_batch_rows: int | None = None
+    recompute: str = "none"
+    compiled: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Horizon(Means):
     """The length of one training stage and what else was settled on this machine.
 
-    precision: fp32, bf16 or fp16, after `auto` was measured.
-    origin:    in words, where the number of steps comes from.
+    origin: in words, where the number of steps comes from.
     """
 
     total_steps: int
-    precision: str
     origin: str
 
 
 def settle(
-    folder: Path, settings: str, precision: Callable[[], str], steps: Callable[[str], tuple[int, str]]
+    folder: Path, settings: str, means: Callable[[], Means], steps: Callable[[Means], tuple[int, str]]
 ) -> Horizon:
     """The stored horizon of a stage's folder, or a new one, stored before it is returned.
 
-    settings:  the fingerprint of the stage. Where training goes on under others, only the number of steps is settled
-               again: the number format is part of what the model is.
-    precision: () -> the number format of this machine; steps: that format -> (number of steps, origin).
+    settings: the fingerprint of the stage. Where training goes on under others, only the number of steps is settled
+              again: the number format is part of what the model is, and all means of what its last bits are.
+    means:    () -> those of this machine; steps: those -> (number of steps, origin).
     """
     known, of = stored(folder)
     if known is not None and of in (settings, None):
         return known
-    chosen = precision() if known is None else known.precision
+    chosen = means() if known is None else known
     total, origin = steps(chosen)
-    horizon = Horizon(total, chosen, origin)
+    kept = {each.name: getattr(chosen, each.name) for each in fields(Means)}
+    horizon = Horizon(total_steps=total, origin=origin, **kept)
     parts.seal(folder / FILE, asdict(horizon) | {OF: settings})
     return horizon
 
@@ -87,10 +101,15 @@ def budget_steps(stage: str, budget: float | None, spent: float, step_seconds: f
 
     budget, spent: seconds of the whole run and of its stages so far; step_seconds: measured on this machine.
     """
+    seconds = budget_seconds(stage, budget, spent)
+    steps = max(FEWEST_STEPS, int(seconds / step_seconds))
+    return steps, f"{steps} steps of {step_seconds * 1000:.0f} ms fit {seconds / 60:.1f} min of the budget"
+
+
+def budget_seconds(stage: str, budget: float | None, spent: float) -> float:
+    """The stage's share of what is left of the time budget. Raises RecipeFault where there is none."""
     if budget is None:
         raise RecipeFault(
             f"nothing says how long {stage} trains", f"add {stage}.steps=N, or a budget for the whole run: budget=30min"
         )
-    seconds = (budget - spent) * BUDGET_SHARE[stage] * (1 - OVERHEAD)
-    steps = max(FEWEST_STEPS, int(seconds / step_seconds))
-    return steps, f"{steps} steps of {step_seconds * 1000:.0f} ms fit {seconds / 60:.1f} min of the budget"
+    return (budget - spent) * BUDGET_SHARE[stage] * (1 - OVERHEAD)

@@ -98,6 +98,11 @@ class Recipe(Section):
     precision_fallback: Literal["bf16", "fp32"] | None = Field(
         default=None, description="what to train in where the device can not do what precision names; off: refuse"
     )
+    compile: Literal["auto", "on"] | None = free(
+        "auto",
+        description="whether a compiler rewrites the layers (torch.compile); auto: where the planned training is long "
+        "enough to earn back what trying takes, and it is measured to be faster; off: never",
+    )
     threads: Count | None = free(None, ge=1, description="CPU threads of each process; off: they share the cores")
     processes: Literal["auto"] | Annotated[Count, Field(ge=1)] = free(
         "auto", description="processes that train together on this machine's CPU; auto: as many as are fastest"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from holdfast.base.faults import Fault
+from holdfast.base.ranks import place
 from holdfast.disk import injection
 from holdfast.evals.samples import Form
 from holdfast.feed.feed import Feed
@@ -22,10 +24,11 @@ from holdfast.model.recompute import set_recompute
 from holdfast.native import ops
 from holdfast.optim.schedule import multiplier
 from holdfast.optim.shares import Dealt
-from holdfast.stages import assemble
-from holdfast.stages.horizon import Horizon, budget_steps, fixed_steps, settle
+from holdfast.stages import assemble, compiling
+from holdfast.stages.horizon import Horizon, Means, budget_seconds, budget_steps, fixed_steps, settle
 from holdfast.stages.lookout import looked_after
 from holdfast.stages.looks import Looks
+from holdfast.stages.planning import forecast
 from holdfast.stages.ranks import start_alike
 from holdfast.stages.recipe import Recipe
 from holdfast.stages.resuming.healing import go_back
@@ -34,9 +37,11 @@ from holdfast.stages.run import Run
 from holdfast.stages.stage import TRAINED, read_record
 from holdfast.tokenizer.codec import Tokenizer
 from holdfast.train import precision
+from holdfast.train.ahead import one_ahead
+from holdfast.train.compiled import as_written
 from holdfast.train.guard import FIRST_SCALE, GuardMemory
 from holdfast.train.loop import train
-from holdfast.train.memory import room_for
+from holdfast.train.memory import ROOM, free_memory, room_for
 from holdfast.train.proof import prove
 from holdfast.train.sabotage import Sabotage
 from holdfast.train.saving import HEALTHY_STEPS, Cadence
@@ -50,6 +55,7 @@ from holdfast.vault.verify import digests
 CHECKPOINTS = "checkpoints"
 WORTHWHILE_EPOCHS = 4  # repeating data is almost as good as new data up to here (Muennighoff et al. 2023)
 PROBE_STEPS = 6
+FEWEST_TO_MEASURE = 500  # steps: fewer are not worth the two micro-batches that tell how long they would take
 PROBE_WARMUP = 2  # the first steps pay for memory that later ones reuse
 
 
@@ -81,14 +87,14 @@ def learn(run: Run, lesson: Lesson) -> dict[str, Any]:
     horizon = settle(
         folder,
         _wanted(folder),
-        precision=lambda: _number_format(run, device),
-        steps=lambda chosen: _length(run, lesson, device, chosen),
+        means=lambda: _means(run, lesson, device),
+        steps=lambda means: _length(run, lesson, device, means),
     )
     run.ranks.share(asdict(horizon))
     together = f", {run.ranks.world_size} processes" if run.ranks.world_size > 1 else ""
     run.say(f"{lesson.name}: {parameters(lesson.config):,} parameters, {horizon.origin}, {horizon.precision}{together}")
     _warn_of_repetition(run, lesson, horizon)
-    state = fresh_state(run, lesson, device, horizon.precision)
+    state = ready_state(run, lesson, device, horizon)
     vault = Vault(folder, run.journal.incarnation)
     training = training_of(run, lesson, state, vault, horizon)
     checkpoint, journaled = resume(run, state, vault, training.manifest)
@@ -103,6 +109,33 @@ def learn(run: Run, lesson: Lesson) -> dict[str, Any]:
     return _facts(lesson, state, vault, horizon)
 
 
+def _means(run: Run, lesson: Lesson, device: torch.device) -> Means:
+    """What is settled on this machine before anything is trained."""
+    chosen = _number_format(run, device)
+    free, machine = ROOM * free_memory(device) / place().local_world_size, (lesson.config, device, chosen)
+    portion = forecast.portion_of(run.recipe, lesson.name, *machine, free, run.ranks.world_size)
+    fewer = portion.rows if portion.rows < len(lesson.feed.share) else None
+    means = Means(precision=chosen, micro_batch_rows=fewer, recompute=portion.recompute)
+    if run.recipe.compile != "auto":
+        return means
+    run.ranks.share({"measure": "compiled", "means": asdict(means)})  # what comes next is for all of them
+    return replace(means, compiled=_compiled(run, lesson, device, means))
+
+
+def _compiled(run: Run, lesson: Lesson, device: torch.device, means: Means) -> str | None:
+    """How to compile the layers, tried by all ranks."""
+    fixed = fixed_steps(lesson.settings, lesson.feed.rows_per_epoch, lesson.config.context_length)
+    if fixed is not None and fixed[0] < FEWEST_TO_MEASURE:
+        return None
+    state = fresh_state(run, lesson, device, means)
+    parts = math.ceil(len(lesson.feed.share) / state.micro_batch_rows)
+
+    def planned(seconds: float) -> float:
+        return _budgeted(run, lesson) if fixed is None else fixed[0] * parts * seconds
+
+    return compiling.choose(run, state, lesson.feed.batch_at(0), planned)
+
+
 def _number_format(run: Run, device: torch.device) -> str:
     """That of the recipe, or what it names instead where this device can not do it; then that is said."""
     recipe = run.recipe
@@ -114,7 +147,8 @@ def _number_format(run: Run, device: torch.device) -> str:
 
 def _prove(run: Run, lesson: Lesson, state: RunState) -> None:
     """Show on a real batch that training does what the settings say. Raises Fault when it does not."""
-    proof = prove(state, lesson.feed.batch_at(state.position), lesson.settings.recompute)
+    with as_written(state):  # other shapes than those that are trained with
+        proof = prove(state, lesson.feed.batch_at(state.position), str(state.model.recompute))
     run.record("event", event="proof", stage=lesson.name, step=state.step, text=f"{lesson.name}: {proof.words}",
                **proof.to_dict())  # fmt: skip
     if proof.failures:
@@ -127,11 +161,12 @@ def _prove(run: Run, lesson: Lesson, state: RunState) -> None:
 def _join(run: Run, lesson: Lesson, device: torch.device) -> dict[str, Any]:
     """`learn` for the other ranks: with the first one's horizon, from its state, to the same end. No facts."""
     told = run.ranks.share()
-    if isinstance(told, str):  # no horizon yet: the first rank measures a step, which takes all of them
-        step_seconds(run, lesson, device, told)
+    while "measure" in told:  # no horizon yet: the first rank measures something, which takes all of them
+        measure = {"compiled": _compiled, "step": step_seconds}[told["measure"]]
+        measure(run, lesson, device, Means(**told["means"]))
         told = run.ranks.share()
     horizon = Horizon(**told)
-    state = fresh_state(run, lesson, device, horizon.precision)
+    state = ready_state(run, lesson, device, horizon)
     start_alike(run.ranks, state)
     training = training_of(run, lesson, state, Vault(run.dir / lesson.name), horizon)
     with looked_after(run, state, lesson.settings) as lookout:
@@ -147,12 +182,22 @@ def _warn_of_repetition(run: Run, lesson: Lesson, horizon: Horizon) -> None:
         run.say(f"{lesson.name}: the text is read {epochs:.0f} times; beyond {WORTHWHILE_EPOCHS} more text helps more")
 
 
-def fresh_state(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> RunState:
-    """The state before the first step, with the number format `chosen`."""
+def ready_state(run: Run, lesson: Lesson, device: torch.device, means: Means) -> RunState:
+    """The state before the first step, its layers compiled where that was settled or asked for. Called by all ranks."""
+    state = fresh_state(run, lesson, device, means)
+    asked = run.recipe.compile
+    mode = means.compiled if asked == "auto" else compiling.USUAL if asked == "on" else None
+    compiling.compiles(run, state, lesson.feed.batch_at(0), mode)
+    return state
+
+
+def fresh_state(run: Run, lesson: Lesson, device: torch.device, means: Means) -> RunState:
+    """The state before the first step."""
     with room_for("the model with its optimizer"):  # which has all of its state before the first step
         model = assemble.fresh_model(lesson.config, run.recipe.seed, device)
         optimizer = assemble.optimizer(model, lesson.settings.optimizer, run.ranks)
-    set_recompute(model, lesson.settings.recompute)
+    asked = lesson.settings
+    set_recompute(model, means.recompute if asked.recompute == "auto" else asked.recompute)
     if run.ranks.rank == 0:
         lesson.first_weights(model)
     return RunState(
@@ -160,25 +205,34 @@ def fresh_state(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> 
         optimizer=optimizer,
         stage=lesson.name,
         seed=run.recipe.seed,
-        micro_batch_rows=lesson.settings.micro_batch_rows or lesson.feed.rows,
-        precision=chosen,
-        guard=GuardMemory(loss_scale=FIRST_SCALE if chosen == "fp16" else 1.0),
+        micro_batch_rows=asked.micro_batch_rows or means.micro_batch_rows or lesson.feed.rows,
+        precision=means.precision,
+        guard=GuardMemory(loss_scale=FIRST_SCALE if means.precision == "fp16" else 1.0),
     )
 
 
-def _length(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> tuple[int, str]:
+def _length(run: Run, lesson: Lesson, device: torch.device, means: Means) -> tuple[int, str]:
     fixed = fixed_steps(lesson.settings, lesson.feed.rows_per_epoch, lesson.config.context_length)
     if fixed is not None:
         return fixed
+    run.ranks.share({"measure": "step", "means": asdict(means)})  # what comes next is for all of them
+    seconds = step_seconds(run, lesson, device, means)
+    return budget_steps(lesson.name, run.recipe.budget, _spent(run), seconds)
+
+
+def _budgeted(run: Run, lesson: Lesson) -> float:
+    return budget_seconds(lesson.name, run.recipe.budget, _spent(run))
+
+
+def _spent(run: Run) -> float:
+    """Seconds that the stages before this one took."""
     records = [read_record(folder) for folder in run.dir.iterdir() if folder.is_dir()]
-    run.ranks.share(chosen)  # what comes next is for all of them
-    earlier = sum(record["wall_seconds"] for record in records if record and record["status"] == "done")
-    return budget_steps(lesson.name, run.recipe.budget, earlier, step_seconds(run, lesson, device, chosen))
+    return sum(record["wall_seconds"] for record in records if record and record["status"] == "done")
 
 
-def step_seconds(run: Run, lesson: Lesson, device: torch.device, chosen: str) -> float:
+def step_seconds(run: Run, lesson: Lesson, device: torch.device, means: Means) -> float:
     """Median seconds of a real training step, measured by all ranks on a state that is thrown away."""
-    state = fresh_state(run, lesson, device, chosen)
+    state = ready_state(run, lesson, device, means)
     seconds = []
     for index in range(PROBE_STEPS):
         started = time.perf_counter()
@@ -199,7 +253,7 @@ def training_of(run: Run, lesson: Lesson, state: RunState, vault: Vault, horizon
         run, state, lesson.held_out, lesson.tokenizer, settings.eval_tokens, lesson.prompts, lesson.form, sabotage
     )
     return Training(
-        feed=lesson.feed,
+        feed=one_ahead(lesson.feed, state.device),
         vault=vault,
         policy=policy(run.dir, run.recipe, lesson.name),
         total_steps=horizon.total_steps,
@@ -268,6 +322,7 @@ def exactness(state: RunState, world_size: int) -> dict[str, Any]:
         "world_size": world_size,
         "micro_batch_rows": state.micro_batch_rows,
         "torch": torch.__version__,
+        **({} if state.compiled is None else {"compiled": state.compiled}),
         **one_memory,
     }
 

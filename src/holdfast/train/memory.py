@@ -10,7 +10,9 @@ from typing import TypeVar
 import torch
 
 from holdfast.base.faults import Fault
+from holdfast.base.machine import memory
 
+ROOM = 0.98  # of the memory that is free, that a plan may count on
 SIGNS = ("can't allocate memory", "out of memory", "bad_alloc", "not enough memory")
 
 Found = TypeVar("Found")
@@ -25,6 +27,13 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that this process can still get there."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return memory().available
 
 
 def release() -> None:

@@ -71,10 +71,14 @@ class TrainSettings(Section):
     tokens: Positive | None = Field(default=None, description="length in tokens read")
     batch_tokens: Positive = Field(default=8192, description="tokens per step, a multiple of the context length")
     micro_batch_rows: Positive | None = free(
-        None, description="rows of one context length computed at once, to save memory; off: the whole batch"
+        None,
+        description="rows of one context length computed at once, to save memory; off: the whole batch, or what fits "
+        "where recompute is auto",
     )
-    recompute: Literal["none", "every_second", "all"] = free(
-        "none", description="layers that are computed again going back instead of kept: less memory for more time"
+    recompute: Literal["auto", "none", "every_second", "all"] = free(
+        "auto",
+        description="layers that are computed again going back instead of kept: less memory for more time; auto: where "
+        "memory is short, fewer rows at once, then every second layer, then all",
     )
     packing: Literal["windows", "documents"] = Field(
         default="windows",

@@ -34,6 +34,7 @@ class RunState:
     best:      lowest validation score seen, if any was measured.
     evaluated: step of the last validation or round of samples that lies behind this state.
     dirty:     True while the optimizer is at work: such a state must not be saved.
+    compiled:  how the layers are compiled, see train/compiled.py.
     """
 
     model: nn.Module
@@ -49,10 +50,15 @@ class RunState:
     evaluated: int | None = None
     guard: GuardMemory = field(default_factory=GuardMemory)
     dirty: bool = False
+    compiled: str | None = None
+    parameters: tuple[nn.Parameter, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.parameters = tuple(self.model.parameters())  # finding them takes as long as a small layer
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        return self.parameters[0].device
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """What a checkpoint stores as tensors, by part."""

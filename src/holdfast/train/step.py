@@ -21,7 +21,8 @@ _MOST_PARTS = 2**20  # of one rank's share of a batch: keeps the draws of the ra
 
 
 class Objective(Protocol):
-    """A model that can say how wrong it is: the sum over trained targets of -log p(target), in nats."""
+    """A model that can say how wrong it is: the sum over trained targets of -log p(target), in nats. The targets are in
+    the host's memory, whatever the device."""
 
     def loss_sum(self, inputs: Tensor, targets: Tensor, segments: Tensor | None) -> Tensor: ...
 
@@ -32,7 +33,8 @@ def batch_loss(model: torch.nn.Module, batch: Batch, precision: str) -> Tensor:
     segments = None if batch.segments is None else _tensor(batch.segments, device)
     with autocast(precision, device):
         objective = cast(Objective, model)
-        return objective.loss_sum(_tensor(batch.inputs, device), _tensor(batch.targets, device), segments)
+        targets = torch.from_numpy(np.ascontiguousarray(batch.targets))  # which of them count is found out here
+        return objective.loss_sum(_tensor(batch.inputs, device), targets, segments)
 
 
 def gradients(
@@ -82,8 +84,9 @@ def gradients(
 
 
 def _accumulate(state: RunState, batch: Batch, trained: int, rank: int, sabotage: Sabotage) -> float:
-    """Forward and backward for this rank's rows. Returns their nats."""
-    nats = torch.zeros((), dtype=torch.float64)
+    """Forward and backward for this rank's rows. Returns their nats, which are read once all work is under way: a GPU
+    is not waited for in between."""
+    nats: list[Tensor] = []
     number, scale = state.position + 1, state.guard.loss_scale
     for index, start in enumerate(range(0, len(batch.inputs), state.micro_batch_rows)):
         sabotage.memory(number)
@@ -91,10 +94,10 @@ def _accumulate(state: RunState, batch: Batch, trained: int, rank: int, sabotage
         loss = batch_loss(state.model, batch.rows(start, start + state.micro_batch_rows), state.precision)
         mean = loss / trained
         (mean if scale == 1.0 else mean * scale).backward()
-        nats += loss.detach().double().cpu()
+        nats.append(loss.detach())
         del loss, mean  # else what they were made of stays until the next micro-batch is through its forward pass
     sabotage.gradients(_grads(state), number)
-    return sabotage.loss(float(nats), number)
+    return sabotage.loss(sum(torch.stack(nats).tolist()), number)
 
 
 def apply(state: RunState, report: Report, lr_scale: float, clip: float | None) -> None:
@@ -117,7 +120,7 @@ def _seed(seed: int, device: torch.device) -> None:
 
 
 def _grads(state: RunState) -> list[Tensor]:
-    return [parameter.grad for parameter in state.model.parameters() if parameter.grad is not None]
+    return [parameter.grad for parameter in state.parameters if parameter.grad is not None]
 
 
 def _tensor(array: NDArray[np.int64], device: torch.device) -> Tensor:

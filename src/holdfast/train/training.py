@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.base.records import Score
-from holdfast.feed.feed import Feed
+from holdfast.train.ahead import Batches
 from holdfast.train.lookout import Lookout
 from holdfast.train.sabotage import Sabotage
 from holdfast.train.saving import Cadence, Record
@@ -34,7 +34,7 @@ class Training:
     ranks:        the processes that train together; the first of them evaluates, samples, saves and records.
     """
 
-    feed: Feed
+    feed: Batches
     vault: Vault
     policy: Policy
     total_steps: int

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from holdfast.model.config import Config, GPT2Config
+from holdfast.model.count import memory
 from holdfast.model.sizes import size_config
 from holdfast.stages import assemble
 from holdfast.stages.planning import forecast
@@ -16,6 +17,9 @@ from holdfast.train.settings import OptimizerSettings
 from holdfast.vault.store import Vault
 
 CPU = torch.device("cpu")
+TIGHT = [f"model.{name}" for name in ("hidden_size=768", "num_heads=12", "num_kv_heads=12", "intermediate_size=3072")]
+SIZES = range(160, 4, -1)  # quarters of a gigabyte
+TIGHT += ["model.num_layers=12", "model.context_length=512", "pretrain.batch_tokens=16384", "sft.enabled=false"]
 
 
 def recipe(*words: str) -> Recipe:
@@ -86,6 +90,30 @@ def test_memory_knows_how_a_stage_trains() -> None:
     assert not forecast.demand(recipe("checkpoints.background=false"), "pretrain", config, CPU, "fp32").snapshot
     least, most = (forecast.most_memory(each, config, CPU, "fp32").total for each in (small, recipe()))
     assert least < most
+
+
+def test_where_memory_is_short_less_is_held_at_once() -> None:
+    large = recipe(*TIGHT)  # 32 rows
+    machine = (assemble.model_config(large.model, 8192), CPU, "fp32")
+
+    def portion(gigabytes: float, *words: str, shares: int = 1) -> tuple[int, str]:
+        chosen = recipe(*TIGHT, *words)
+        return tuple(forecast.portion_of(chosen, "pretrain", *machine, gigabytes * 1e9, shares))
+
+    found = [portion(size / 4) for size in SIZES]
+    assert found[0] == (32, "none")
+    order = [(32, "none"), (16, "none"), (8, "none"), (4, "none"), (2, "none")]
+    order += [(2, "every_second"), (2, "all"), (1, "all")]
+    assert list(dict.fromkeys(found)) == [each for each in order if each in found]
+    assert {(32, "none"), (8, "none"), (2, "none"), (2, "all"), (1, "all")} <= set(found)
+    for size, each in zip(SIZES, found, strict=True):
+        needed = memory(machine[0], forecast.demand(large, "pretrain", *machine, forecast.Portion(*each))).total
+        assert needed <= size / 4 * 1e9 or each == (1, "all")
+    assert portion(0.1) == (1, "all"), "which is then said to be too large"
+    assert portion(80.0, shares=2) == (16, "none")
+    assert portion(80.0, "pretrain.micro_batch_rows=4") == (4, "none"), "what the recipe says stays"
+    assert portion(0.1, "pretrain.micro_batch_rows=4") == (4, "all")
+    assert portion(0.1, "pretrain.recompute=none") == (32, "none")
 
 
 def test_tokens_of_english() -> None:

@@ -33,7 +33,9 @@ def test_a_trial_measures_every_phase(micro: int) -> None:
     words = ["corpus.generator=harbour", f"pretrain.micro_batch_rows={micro}", "threads=1", "precision=fp32"]
     recipe = resolve("smoke", [*words, "model.hidden_size=128", "model.intermediate_size=384"]).recipe
     config = assemble.model_config(recipe.model, 320)
-    trial = try_out(recipe, recipe.pretrain, config, CPU, "fp32")
+    trial = try_out(
+        recipe, recipe.pretrain, config, CPU, "fp32", forecast.portion_of(recipe, "pretrain", config, CPU, "fp32")
+    )
     assert set(trial.peaks) == set(PHASES)
     assert min(*trial.steps, trial.evaluate, trial.sample, trial.save) > 0
     planned = memory(config, forecast.demand(recipe, "pretrain", config, CPU, "fp32"))
@@ -44,6 +46,6 @@ def test_the_state_that_others_have_is_left_alone() -> None:
     recipe = resolve("smoke", ["corpus.generator=harbour", "model.num_layers=1", "model.hidden_size=32"]).recipe
     config = assemble.model_config(recipe.model, 320)
     threads = torch.get_num_threads()
-    try_out(recipe, recipe.sft, config, CPU, "fp32")
+    try_out(recipe, recipe.sft, config, CPU, "fp32", forecast.portion_of(recipe, "sft", config, CPU, "fp32"))
     assert torch.get_num_threads() == threads
     assert torch.is_grad_enabled()

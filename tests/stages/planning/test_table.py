@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.model.count import Demand, memory
-from holdfast.model.portions import CHUNK_ELEMENTS
+from holdfast.model.portions import chunk_elements
 from holdfast.model.sizes import SIZES, size_config
 from holdfast.stages.planning.table import GPUS, MOST_ROWS, PRECISIONS, largest, table
 
@@ -30,7 +30,7 @@ def test_one_row_more_would_not_fit(limit: int) -> None:
     rows = fit["rows"]
     assert rows < MOST_ROWS
     needed = [
-        memory(config, Demand(each, CHUNK_ELEMENTS, accumulates=True, evaluation_rows=1)).total
+        memory(config, Demand(each, chunk_elements("cuda", "fp32"), accumulates=True, evaluation_rows=1)).total
         for each in (max(1, rows), rows + 1)
     ]
     assert fit["bytes"] == needed[0]

@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.journal.journal import lineage, read
 from holdfast.journal.metrics import perplexity
-
-if TYPE_CHECKING:
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from holdfast.journal.sinks.events import EventFile
 
 FOLDER = "tensorboard"
 SCALARS = {
@@ -30,8 +28,6 @@ SCALARS = {
 _SHOWN = ("step", "eval", "sample")
 _STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _EVENT_FILES = "events.out.tfevents.*"
-_QUEUE = 1000  # events that wait for the disk before a step would have to
-_FLUSH_SECONDS = 10
 
 
 class TensorBoard:
@@ -39,7 +35,7 @@ class TensorBoard:
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
-        self._writers: dict[str, EventFileWriter] = {}
+        self._writers: dict[str, EventFile] = {}
 
     def take(self, record: dict[str, Any]) -> None:
         """Add a step, a score or a sample to its stage's events."""
@@ -65,13 +61,11 @@ class TensorBoard:
 
     def _rebuild(self, stage: str, newest: dict[str, Any]) -> None:
         """Replace the stage's event files by what the journal says, `newest` included whether it is there or not."""
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter  # half a second, and only here
-
         directory = self._run_dir / FOLDER / stage
         directory.mkdir(parents=True, exist_ok=True)
         for old in directory.glob(_EVENT_FILES):
             old.unlink()
-        writer = EventFileWriter(str(directory), max_queue_size=_QUEUE, flush_secs=_FLUSH_SECONDS)
+        writer = EventFile(directory)
         self._writers[stage] = writer
         for record in self._history(stage, newest["seq"]):
             _write(writer, record)
@@ -87,14 +81,14 @@ def _is_shown(record: dict[str, Any]) -> bool:
     return record["kind"] in _SHOWN and type(record.get("step")) is int
 
 
-def _write(writer: EventFileWriter, record: dict[str, Any]) -> None:
+def _write(writer: EventFile, record: dict[str, Any]) -> None:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     values = [Summary.Value(tag=tag, simple_value=value) for tag, value in _scalars(record)]
     if record["kind"] == "sample":
         values.append(_text(record))
-    writer.add_event(Event(wall_time=record["time"], step=record["step"], summary=Summary(value=values)))
+    writer.add(Event(wall_time=record["time"], step=record["step"], summary=Summary(value=values)))
 
 
 def _scalars(record: dict[str, Any]) -> Iterator[tuple[str, float]]:

@@ -15,13 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from holdfast.base.faults import DiskFault, Fault, RecipeFault, Stopped
 from holdfast.disk import injection
 from holdfast.journal.journal import lineage, read
 from holdfast.journal.sinks import Fanout
 from holdfast.journal.sinks.bars import Progress, progress_bar
 from holdfast.stages import assemble, pretrain, sft
-from holdfast.stages.horizon import stored
+from holdfast.stages.compiling import compiles
+from holdfast.stages.horizon import Horizon, stored
 from holdfast.stages.inspection.line import Line, Stretch, line_of
 from holdfast.stages.pipeline import reopen
 from holdfast.stages.resuming.choice import Choice, Wish, choose
@@ -135,8 +138,7 @@ def _replayed(run: Run, stage: str, line: Line, start: Checkpoint | None, folder
             if stretch.last < first:
                 continue
             lesson = _lesson(here, stage)
-            fresh = fresh_state(here, lesson, device, line.end.manifest.exactness.get("precision", "fp32"))
-            fresh.micro_batch_rows = line.end.manifest.micro_batch_rows
+            fresh = _fresh(here, lesson, device, line.end.manifest)
             state = _carry_on(fresh, state, start, rows, lesson.feed.rows)
             rows = lesson.feed.rows
             try:
@@ -177,6 +179,21 @@ def _lesson(run: Run, stage: str) -> Lesson:
     return pretrain.lesson(run) if stage == "pretrain" else sft.lesson(run, sft.base_of(run))
 
 
+def _fresh(run: Run, lesson: Lesson, device: torch.device, end: Manifest) -> RunState:
+    """The first state, with the number format, the micro-batch and the compiled layers that `end` was made with."""
+    horizon = replace(_horizon(run, lesson), precision=end.exactness.get("precision", "fp32"))
+    fresh = fresh_state(run, lesson, device, horizon)
+    fresh.micro_batch_rows = end.micro_batch_rows
+    compiles(run, fresh, lesson.feed.batch_at(0), end.exactness.get("compiled"))
+    return fresh
+
+
+def _horizon(run: Run, lesson: Lesson) -> Horizon:
+    horizon, _ = stored(run.dir / lesson.name)
+    assert horizon is not None, "a stage with checkpoints has a horizon"
+    return horizon
+
+
 def _carry_on(fresh: RunState, before: RunState | None, start: Checkpoint | None, was: int, rows: int) -> RunState:
     """The state that a stretch begins with: the first one, that of a checkpoint, or where the stretch before ended."""
     if before is not None:
@@ -190,11 +207,10 @@ def _carry_on(fresh: RunState, before: RunState | None, start: Checkpoint | None
 def _train(
     run: Run, lesson: Lesson, state: RunState, vault: Vault, stretch: Stretch, line: Line, recorder: _Recorder
 ) -> None:
-    horizon, _ = stored(run.dir / lesson.name)
-    assert horizon is not None, "a stage with checkpoints has a horizon"
     if state.step >= stretch.last:
         return
-    training = training_of(run, lesson, state, vault, replace(horizon, total_steps=stretch.horizon))
+    horizon = replace(_horizon(run, lesson), total_steps=stretch.horizon)
+    training = training_of(run, lesson, state, vault, horizon)
     train(
         state,
         replace(

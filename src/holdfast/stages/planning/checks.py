@@ -20,7 +20,6 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from holdfast.base.faults import Fault, NotReady
-from holdfast.base.machine import memory
 from holdfast.base.records import Conversation
 from holdfast.journal.metrics import words_for_bytes, words_for_seconds
 from holdfast.model.config import Config, config_from_dict, config_to_dict
@@ -42,12 +41,12 @@ from holdfast.text.sources.fetched import input_files
 from holdfast.tokenizer.special import SMALLEST_VOCABULARY
 from holdfast.tokenizer.store import saved_size
 from holdfast.train import precision
+from holdfast.train.memory import ROOM, free_memory
 
 RESERVE = 1.2  # free disk that a run should find, as a factor on what it writes
 FEWEST_CHATS = 2  # one to learn from and one to hold out
 CHATS_READ = 1000  # rows of chat files that are looked at
 TOKENIZER = "tokenizer"  # the stage that makes one
-ROOM = 0.98  # of the memory that is free
 
 Found = TypeVar("Found")
 
@@ -260,8 +259,8 @@ def _memory(case: Case) -> Iterator[Problem]:
     if case.device is None or case.config is None:
         return
     chosen = "bf16" if case.recipe.precision == "auto" else case.recipe.precision
-    needed = forecast.most_memory(case.recipe, case.config, case.device, chosen).total
     free = free_memory(case.device)
+    needed = forecast.most_memory(case.recipe, case.config, case.device, chosen, ROOM * free).total
     if needed > ROOM * free:
         yield too_large(needed, free)
 
@@ -272,13 +271,6 @@ def too_large(needed: int, free: int) -> Problem:
         f"training takes {words_for_bytes(needed)} of memory, {words_for_bytes(free)} are free",
         "set pretrain.micro_batch_rows lower, or choose a smaller model.size or model.context_length",
     )
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that this process can still get."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return memory().available
 
 
 def _disk(case: Case) -> Iterator[Problem]:

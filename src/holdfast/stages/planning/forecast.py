@@ -10,13 +10,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from holdfast.feed.write import ids_dtype
 from holdfast.model.config import Config
 from holdfast.model.count import FP32, Demand, Memory, memory, parameters, tensors
-from holdfast.model.portions import CHUNK_ELEMENTS
+from holdfast.model.portions import CHUNK_ELEMENTS, chunk_elements
 from holdfast.stages.assemble import VALIDATION_ROWS
 from holdfast.stages.chats import FEWEST_HELD_OUT, HELD_OUT_SHARE
 from holdfast.stages.recipe import Recipe
@@ -37,6 +38,7 @@ HEADER_BYTES = 115  # what a checkpoint says of one tensor: its name, shape and 
 CHUNKS_BYTES = 45 / (4 << 20)  # of a manifest, per byte of a checkpoint
 MANIFEST_BYTES = 2200
 PROMPT_TOKENS = 16
+BUSY_TOKENS = {"cpu": 1024, "cuda": 8192}  # computed at once, from which on more of them are not faster, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +60,64 @@ def batch_rows(settings: TrainSettings, config: Config) -> int:
     return max(1, settings.batch_tokens // config.context_length)
 
 
-def micro_rows(settings: TrainSettings, config: Config) -> int:
-    """Rows computed at once."""
-    rows = batch_rows(settings, config)
-    return min(rows, settings.micro_batch_rows or rows)
+class Portion(NamedTuple):
+    """Rows computed at once, and the layers that are computed again going back."""
+
+    rows: int
+    recompute: str
 
 
-def demand(recipe: Recipe, stage: str, config: Config, device: torch.device, precision: str) -> Demand:
-    """What a stage asks for at its largest."""
-    settings, rows = trained(recipe)[stage], micro_rows(trained(recipe)[stage], config)
+def portion_of(
+    recipe: Recipe,
+    stage: str,
+    config: Config,
+    device: torch.device,
+    precision: str,
+    free: float = math.inf,
+    shares: int = 1,
+) -> Portion:
+    """The largest portion that fits into `free` bytes; where none does, the smallest. Pure arithmetic.
+
+    First fewer rows at once, which cost next to nothing while a portion keeps the device busy, then every second layer
+    again, then all of them, then fewer rows yet. What the recipe says itself stays.
+
+    shares: the processes that a batch is dealt out to.
+    """
+    settings = trained(recipe)[stage]
+    most = math.ceil(batch_rows(settings, config) / shares)
+    given = min(most, settings.micro_batch_rows or most)
+    if settings.recompute != "auto":
+        return Portion(given, settings.recompute)
+    halves = [given]
+    while settings.micro_batch_rows is None and halves[-1] > 1:
+        halves.append(math.ceil(halves[-1] / 2))
+    busy = BUSY_TOKENS.get(device.type, BUSY_TOKENS["cuda"]) / config.context_length
+    enough = [rows for rows in halves if rows >= busy] or halves[:1]
+    choices = [Portion(rows, "none") for rows in enough]
+    choices += [Portion(enough[-1], policy) for policy in ("every_second", "all")]
+    choices += [Portion(rows, "all") for rows in halves if rows < enough[-1]]
+
+    def fits(choice: Portion) -> bool:
+        return memory(config, demand(recipe, stage, config, device, precision, choice)).total <= free
+
+    return next(filter(fits, choices), choices[-1])
+
+
+def demand(
+    recipe: Recipe, stage: str, config: Config, device: torch.device, precision: str, portion: Portion | None = None
+) -> Demand:
+    """What a stage asks for at its largest. portion: None where memory is no concern."""
+    settings = trained(recipe)[stage]
+    rows, recompute = portion or portion_of(recipe, stage, config, device, precision)
     sample = min(config.context_length, PROMPT_TOKENS + recipe.evaluate.max_tokens)
     on_cpu = device.type == "cpu"
     return Demand(
         rows=rows,
-        logit_elements=CHUNK_ELEMENTS,
+        logit_elements=chunk_elements(device.type, precision),
         accumulates=rows < batch_rows(settings, config),
         optimizer=settings.optimizer.kind,
         precision=precision,
-        recompute=settings.recompute,
+        recompute=recompute,
         packed=settings.packing == "documents",
         snapshot=recipe.checkpoints.background and on_cpu,  # elsewhere the copy is in the host's memory
         evaluation_rows=VALIDATION_ROWS,
@@ -85,9 +127,11 @@ def demand(recipe: Recipe, stage: str, config: Config, device: torch.device, pre
     )
 
 
-def most_memory(recipe: Recipe, config: Config, device: torch.device, precision: str) -> Memory:
-    """Memory of the stage that takes most."""
-    found = (memory(config, demand(recipe, stage, config, device, precision)) for stage in trained(recipe))
+def most_memory(recipe: Recipe, config: Config, device: torch.device, precision: str, free: float = math.inf) -> Memory:
+    """Memory of the stage that takes most, each in portions that fit into `free` bytes if there are such."""
+    machine = (config, device, precision)
+    portions = {stage: portion_of(recipe, stage, *machine, free) for stage in trained(recipe)}
+    found = (memory(config, demand(recipe, stage, *machine, each)) for stage, each in portions.items())
     return max(found, key=lambda each: each.total)
 
 

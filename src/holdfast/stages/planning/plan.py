@@ -25,7 +25,7 @@ from holdfast.model.count import parameters
 from holdfast.stages.horizon import FEWEST_STEPS, budget_steps
 from holdfast.stages.pipeline import STAGES
 from holdfast.stages.planning import forecast
-from holdfast.stages.planning.checks import Case, Problem, examine, free_memory, short_of_disk, time_left, too_large
+from holdfast.stages.planning.checks import Case, Problem, examine, short_of_disk, time_left, too_large
 from holdfast.stages.planning.probe import Trial, try_out, warm_up
 from holdfast.stages.planning.survey import survey
 from holdfast.stages.processes import foreseen
@@ -37,7 +37,7 @@ from holdfast.stages.run import IDENTITY, holder
 from holdfast.stages.sizing import sized, told
 from holdfast.stages.training import WORTHWHILE_EPOCHS
 from holdfast.train import precision
-from holdfast.train.memory import out_of_memory
+from holdfast.train.memory import ROOM, free_memory, out_of_memory
 from holdfast.train.settings import TrainSettings
 from holdfast.vault.store import Vault
 
@@ -144,7 +144,7 @@ def _estimated(case: Case, config: Config, plan: Plan) -> None:
 
 
 def _memory(recipe: Recipe, config: Config, device: torch.device, chosen: str, plan: Plan) -> None:
-    found = asdict(forecast.most_memory(recipe, config, device, chosen))
+    found = asdict(forecast.most_memory(recipe, config, device, chosen, ROOM * free_memory(device)))
     libraries = resident_bytes() + BESIDE_BYTES if device.type == "cpu" else 0
     plan.device, plan.precision = device.type, chosen
     plan.memory_bytes = found | {"libraries": libraries, "total": found["total"] + libraries}
@@ -199,7 +199,9 @@ def _trials(case: Case, config: Config, device: torch.device, plan: Plan) -> dic
     trials = {}
     try:
         for name, settings in forecast.trained(case.recipe).items():
-            trials[name] = try_out(case.recipe, settings, config, device, plan.precision)
+            free = ROOM * free_memory(device)
+            portion = forecast.portion_of(case.recipe, name, config, device, plan.precision, free)
+            trials[name] = try_out(case.recipe, settings, config, device, plan.precision, portion)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise

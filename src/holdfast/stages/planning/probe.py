@@ -49,15 +49,22 @@ class Trial:
     save: float = 0.0
 
 
-def try_out(recipe: Recipe, settings: TrainSettings, config: Config, device: torch.device, precision: str) -> Trial:
+def try_out(
+    recipe: Recipe,
+    settings: TrainSettings,
+    config: Config,
+    device: torch.device,
+    precision: str,
+    portion: forecast.Portion,
+) -> Trial:
     """Train on made-up tokens: the same arithmetic as on real ones."""
+    rows, micro = forecast.batch_rows(settings, config), portion.rows
     trial = Trial()
     model = assemble.fresh_model(config, recipe.seed, device)
-    set_recompute(model, settings.recompute)
-    rows, micro = forecast.batch_rows(settings, config), forecast.micro_rows(settings, config)
+    set_recompute(model, portion.recompute)
     state = RunState(model, assemble.optimizer(model, settings.optimizer), "plan", recipe.seed, micro, precision)
     few = min(rows, MICRO_BATCHES * micro)
-    batch = _batch(few, config, recipe.seed, packed=settings.packing == "documents")
+    batch = made_up_batch(few, config, recipe.seed, packed=settings.packing == "documents")
     with _watched(trial, "train", device):
         _step(state, batch, rows / few, settings.clip)
     with _watched(trial, "save", device) as took:
@@ -82,7 +89,7 @@ def warm_up(device: torch.device) -> None:
     toy = TransformerConfig(64, 32, 32, 1, 2, 2, 64)
     model = assemble.fresh_model(toy, 1, device)
     state = RunState(model, assemble.optimizer(model, OptimizerSettings()), "plan", 1, 2, "fp32")
-    _step(state, _batch(4, toy, 1, packed=False), 1.0, None)
+    _step(state, made_up_batch(4, toy, 1, packed=False), 1.0, None)
 
 
 @contextmanager
@@ -130,7 +137,8 @@ class Peak:
         self.bytes = max(self.bytes, self._process.memory_info().rss)
 
 
-def _batch(rows: int, config: Config, seed: int, *, packed: bool) -> Batch:
+def made_up_batch(rows: int, config: Config, seed: int, *, packed: bool) -> Batch:
+    """Random tokens. packed: with segments, all of one document."""
     ids = np.random.default_rng(seed).integers(0, config.vocab_size, (rows, config.context_length + 1))
     segments = np.zeros((rows, config.context_length), np.int64) if packed else None
     return Batch(ids[:, :-1], ids[:, 1:], segments)
@@ -146,7 +154,7 @@ def _step(state: RunState, batch: Batch, times: float, clip: float | None) -> fl
 
 
 def _evaluate(state: RunState, config: Config) -> None:
-    batch = _batch(assemble.VALIDATION_ROWS, config, state.seed, packed=False)
+    batch = made_up_batch(assemble.VALIDATION_ROWS, config, state.seed, packed=False)
     state.model.eval()
     with torch.inference_mode():
         batch_loss(state.model, batch, state.precision)

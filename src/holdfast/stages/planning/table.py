@@ -10,9 +10,9 @@ import torch
 
 from holdfast.model.config import Config
 from holdfast.model.count import Demand, memory, parameters
-from holdfast.model.portions import CHUNK_ELEMENTS
+from holdfast.model.portions import chunk_elements
 from holdfast.model.sizes import SIZES, size_config
-from holdfast.stages.planning.checks import ROOM, free_memory
+from holdfast.train.memory import ROOM, free_memory
 
 GPUS = (4, 8, 16, 24, 80)  # GB, as they are sold
 CONTEXT_BYTES = 700 * 2**20  # of a GPU, what its driver and libraries take before anything is trained
@@ -49,7 +49,8 @@ def largest(config: Config, limit: int, precision: str, *, heap: bool = False) -
     """
 
     def needed(rows: int) -> int:
-        demand = Demand(rows, CHUNK_ELEMENTS, accumulates=True, precision=precision, snapshot=heap, heap=heap)
+        logits = chunk_elements("cpu" if heap else "cuda", precision)
+        demand = Demand(rows, logits, accumulates=True, precision=precision, snapshot=heap, heap=heap)
         return memory(config, replace(demand, evaluation_rows=1)).total
 
     fits, fails = 0, MOST_ROWS + 1

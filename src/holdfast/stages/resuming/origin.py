@@ -159,5 +159,5 @@ def _journaled(run: Run, state: RunState, checkpoint: Checkpoint, under: str) ->
 def differences(manifest: Manifest, now: Mapping[str, Any]) -> str:
     """In words, on what the last bits depend and which is not now what it was when the checkpoint was made."""
     then = {**manifest.exactness, "micro_batch_rows": manifest.micro_batch_rows}
-    names = [name for name in now if then.get(name) != now[name]]
-    return ", ".join(f"{name} was {then.get(name)} and is {now[name]}" for name in names)
+    names = [name for name in dict.fromkeys([*now, *then]) if then.get(name) != now.get(name)]
+    return ", ".join(f"{name} was {then.get(name)} and is {now.get(name)}" for name in names)
