@@ -83,7 +83,7 @@ def summary(runs: Sequence[Measured], ours: str = OURS) -> dict[str, Any]:
     for name in systems:
         good = kept(runs, name)
         found["dropped"][name] = sum(run.system == name for run in runs) - len(good)
-        keys = good[0].figures if good else ()
+        keys = list(good[0].figures) if good else []
         found["systems"][name] = {key: spread([run.figures[key] for run in good]) for key in keys}
     for peer in (name for name in systems if name != ours):
         both = list(pairs(runs, ours, peer))

@@ -50,15 +50,15 @@ def loss(
     held_out(first.run_dir, shape.context, windows)
     shape = replace(shape, vocab=first.tokens.vocab)
     for other in ours.values():
-        _ = other.run_dir  # everybody's tokens are at hand before anything is measured
+        bench.tell(f"tokens: {other.tokens.vocab:,} ids in {other.run_dir}")  # all are made before anything is measured
     trial, environment = bench.trial()
 
-    def once(name: str, _: int) -> Mapping[str, float]:
+    def once(name: str, number: int) -> Mapping[str, float]:
         if name in ours:
             return _train_ours(ours[name], bench.work)
         peer, tuning = name.partition(":")[0], tunings[name]
         config = {**peer_tokens(first.tokens), **tuning, "seconds": seconds, "heldout": str(windows)}
-        _, lines = bench.train_peer(peer, shape, config)
+        lines = bench.train_peer(peer, shape, config)[1]
         made = [line for line in lines if line["kind"] == "step"]
         score = next(line for line in lines if line["kind"] == "score")
         return {"bits_per_byte": score["bits_per_byte"], "seconds": score["seconds"], "tokens": made[-1]["tokens"],

@@ -27,7 +27,8 @@ def probe(seconds: float = PROBE_SECONDS) -> float:
     try:
         one, other, out = (torch.ones(SIDE, SIDE) for _ in range(3))
         torch.mm(one, other, out=out)
-        speeds, until = [], time.perf_counter() + seconds
+        speeds: list[float] = []
+        until = time.perf_counter() + seconds
         while time.perf_counter() < until or not speeds:
             started = time.perf_counter()
             torch.mm(one, other, out=out)

@@ -55,15 +55,7 @@ def train(bench: Bench, size: str, words: Sequence[str] = (), text: Path | None 
     chosen = SIZES[size]
     shape = chosen.shape
     text = text or made_up_text(bench.work / f"words-{shape.vocab}", shape.vocab)
-    settings = (
-        "tokenizer.kind=bpe",
-        f"tokenizer.vocab_size={shape.vocab}",
-        *chosen.words,
-        f"model.context_length={shape.context}",
-        f"pretrain.batch_tokens={shape.batch_tokens}",
-        f"pretrain.steps={PLANNED_STEPS}",
-        *words,
-    )
+    settings = (*recipe_words(chosen), f"pretrain.steps={PLANNED_STEPS}", *words)
     material = Material(bench.work, words_of("smoke", text, settings))
     tokens = material.tokens
     trial, environment = bench.trial()
@@ -77,9 +69,28 @@ def train(bench: Bench, size: str, words: Sequence[str] = (), text: Path | None 
         return figures(watched, events, chosen, shape)
 
     runs = trial.interleave([OURS, *bench.against], once)
-    config = {"size": size, "shape": asdict(shape), "warm": chosen.warm, "steps": chosen.steps, "words": list(words),
-              "flops_per_token": shape.flops_per_token, "compiled": [n for n in bench.against if PEERS[n].compile]}  # fmt: skip
+    config = {
+        "size": size,
+        "shape": asdict(shape),
+        "flops_per_token": shape.flops_per_token,
+        "warm": chosen.warm,
+        "steps": chosen.steps,
+        "words": list(words),
+        "compiled": [name for name in bench.against if PEERS[name].compile],
+    }
     return bench.keep(f"train-{size.lower()}", "train", environment, config, with_share(runs, shape))
+
+
+def recipe_words(size: Size) -> tuple[str, ...]:
+    """What a recipe of ours says for a size."""
+    shape = size.shape
+    return (
+        "tokenizer.kind=bpe",
+        f"tokenizer.vocab_size={shape.vocab}",
+        *size.words,
+        f"model.context_length={shape.context}",
+        f"pretrain.batch_tokens={shape.batch_tokens}",
+    )
 
 
 def ours(material: Material, size: Size) -> dict[str, float]:

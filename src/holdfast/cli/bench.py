@@ -106,3 +106,63 @@ def loss(
 
     bench = _bench(against, peer, python, rounds, work, out)
     _show(verb.loss(bench, minutes, text, recipe or ["history"], words or [], attempt or []), as_json)
+
+
+@app.command("tokenize")
+def tokenize(
+    text: Annotated[Path, typer.Option("--text", metavar="PATH", help="Text to encode and to learn from.")],
+    against: Against = None,
+    rounds: Rounds = 5,
+    work: Work = WORK,
+    out: Out = OUT,
+    as_json: AsJson = False,
+) -> None:
+    """Megabytes per second, encoded and learned from. Peers: tokenizers, tiktoken, rustbpe."""
+    from holdfast.bench import tokenize as verb
+
+    _show(verb.tokenize(_bench(against, None, sys.executable, rounds, work, out), text), as_json)
+
+
+State = Annotated[str, typer.Option("--size", help="The model whose state it is, see `holdfast models`.")]
+
+
+@app.command("save")
+def save(
+    size: State = "14m", against: Against = None, rounds: Rounds = 5, work: Work = WORK, out: Out = OUT,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """What training waits for a save, and seconds until it is on the disk. Peers: torch.save, safetensors, dcp."""
+    _checkpoint("save", size, against, rounds, work, out, as_json)
+
+
+@app.command("load")
+def load(
+    size: State = "14m", against: Against = None, rounds: Rounds = 5, work: Work = WORK, out: Out = OUT,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Seconds until a saved state is in a model and its optimizer. Peers: torch.save, safetensors, dcp."""
+    _checkpoint("load", size, against, rounds, work, out, as_json)
+
+
+def _checkpoint(
+    verb: str, size: str, against: list[str] | None, rounds: int, work: Path, out: Path, as_json: bool
+) -> None:
+    from holdfast.bench.state import measure
+
+    _show(measure(verb, _bench(against, None, sys.executable, rounds, work, out), size), as_json)
+
+
+@app.command("infer")
+def infer(
+    size: Annotated[str, typer.Option("--size", help="A: 4 x 256, B: 6 x 384, C: 124M GPT-2, tiny: to try.")] = "A",
+    against: Against = None,
+    python: Python = sys.executable,
+    rounds: Rounds = 5,
+    work: Work = WORK,
+    out: Out = OUT,
+    as_json: AsJson = False,
+) -> None:
+    """Tokens per second of text that is made, for one prompt and for eight. Peer: transformers, with our weights."""
+    from holdfast.bench import generate as verb
+
+    _show(verb.infer(_bench(against, None, python, rounds, work, out), size), as_json)
