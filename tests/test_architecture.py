@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "stages": {"base", "disk", "model", "optim", "text", "tokenizer", "vault", "feed", "journal"}
     | {"train", "infer", "publish", "evals"},
     "launch": {"base", "disk", "stages"},
-    "bench": {"base", "disk", "text", "tokenizer", "vault", "feed", "journal", "train", "infer", "stages"},
+    "bench": {"base", "disk", "model", "text", "tokenizer", "vault", "feed", "journal", "train", "infer", "stages"},
     "cli": {"base", "disk", "stages", "launch", "bench", "evals", "infer", "publish", "journal"},
 }
 WITHOUT_TORCH = ("base", "disk", "text")

@@ -47,7 +47,8 @@ def infer(bench: Bench, size: str) -> dict[str, Any]:
     def once(name: str, _: int) -> Mapping[str, float]:
         config = {"model": str(run_dir if name == OURS else exported), "vocab": shape.vocab, "threads": cores()}
         module = "holdfast.bench.generate" if name == OURS else "holdfast.bench.peers.hf_generate"
-        _, lines = in_fresh_process(module, config, bench.work, sys.executable if name == OURS else bench.python)
+        python = sys.executable if name == OURS else bench.python
+        lines = in_fresh_process(module, config, bench.work, python)[1]
         return {key: float(value) for key, value in lines[0].items()}
 
     runs = trial.interleave([OURS, *bench.against], once)

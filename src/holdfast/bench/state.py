@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import sys
 import time
@@ -19,8 +20,8 @@ from typing import Any
 
 import safetensors.torch
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
+from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 
 from holdfast.base.machine import cores
 from holdfast.bench.bench import Bench
@@ -94,14 +95,16 @@ def _safetensors_load(folder: Path, wanted: Tensors) -> Tensors:
 
 def _dcp_save(tensors: Tensors, folder: Path) -> float:
     began = time.perf_counter()
-    dcp.save({part: dict(named) for part, named in tensors.items()}, checkpoint_id=str(folder), no_dist=True)
+    state_dict_saver.save(
+        {part: dict(named) for part, named in tensors.items()}, checkpoint_id=str(folder), no_dist=True
+    )
     _sync(folder)
     return time.perf_counter() - began
 
 
 def _dcp_load(folder: Path, wanted: Tensors) -> Tensors:
     found = {part: {name: torch.empty_like(each) for name, each in named.items()} for part, named in wanted.items()}
-    dcp.load(found, checkpoint_id=str(folder), no_dist=True)
+    state_dict_loader.load(found, checkpoint_id=str(folder), no_dist=True)
     return found
 
 
@@ -130,11 +133,11 @@ def measure(verb: str, bench: Bench, size: str) -> dict[str, Any]:
 
     def once(name: str, _: int) -> Mapping[str, float]:
         config = {"verb": verb, "system": name, "size": size, "folder": str((bench.work / "states").resolve())}
-        _, lines = in_fresh_process("holdfast.bench.state", config, bench.work)
+        lines = in_fresh_process("holdfast.bench.state", config, bench.work)[1]
         return {key: float(value) for key, value in lines[0].items()}
 
     runs = trial.interleave([OURS, *bench.against], once)
-    fileops.remove_tree(bench.work / "states")
+    shutil.rmtree(bench.work / "states")
     return bench.keep(f"checkpoint-{verb}", verb, environment, {"size": size, "repeats": REPEATS}, runs)
 
 
@@ -156,7 +159,7 @@ def _state(size: str) -> RunState:
 def _saves(system: System, state: RunState, folder: Path) -> dict[str, float]:
     waits, seconds = [], []
     for number in range(REPEATS + 1):  # the first one makes buffers
-        fileops.remove_tree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         began = time.perf_counter()
         wait = system.save(state.tensors(), folder)

@@ -35,7 +35,7 @@ BATCH = 1000  # documents; thousands more at a time and the libraries need gigab
 EVERY = 3  # one in so many documents is encoded; all are learned from
 PEERS = ("tokenizers", "tiktoken", "rustbpe")
 
-Encode = Callable[[Sequence[str]], Sequence[Sequence[int]]]
+Encode = Callable[[Sequence[str]], Sequence[Any]]
 
 
 def tokenize(bench: Bench, text: Path) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def tokenize(bench: Bench, text: Path) -> dict[str, Any]:
 
     def once(name: str, _: int) -> Mapping[str, float]:
         config = {"system": name, "run": str(run_dir), "threads": cores()}
-        _, lines = in_fresh_process("holdfast.bench.tokenize", config, bench.work)
+        lines = in_fresh_process("holdfast.bench.tokenize", config, bench.work)[1]
         if (seen := lines[0].pop("ids")) is not None:
             hashes.add(seen)
         if len(hashes) > 1:
@@ -70,8 +70,8 @@ def main() -> None:
         if (encode := encoder(config["system"], tokenizer, threads)) is not None:
             seconds, figures["ids"] = encoded(encode, some)
             figures[f"encode_mb_per_second_{threads}_threads"] = _megabytes(some) / seconds
-    if (seconds := learning(config["system"], texts)) is not None:
-        figures["learn_mb_per_second"] = _megabytes(texts) / seconds
+    if (learned := learning(config["system"], texts)) is not None:
+        figures["learn_mb_per_second"] = _megabytes(texts) / learned
     Path(config["out"]).write_text(json.dumps(figures) + "\n", "utf-8")
 
 
@@ -108,7 +108,7 @@ def encoded(encode: Encode, texts: Sequence[str]) -> tuple[float, str]:
 
 def learning(system: str, texts: Sequence[str]) -> float | None:
     """Seconds to learn VOCAB ids from texts; None for a system that only encodes."""
-    settings = TokenizerSettings(vocab_size=VOCAB, train_bytes=1 << 40)
+    settings = TokenizerSettings.model_validate({"vocab_size": VOCAB, "train_bytes": 1 << 40})
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     began = time.perf_counter()
     if system == OURS:
