@@ -104,9 +104,9 @@ def ours(material: Material, size: Size) -> dict[str, float]:
     return found
 
 
-def steps(run_dir: Path) -> list[tuple[float, int]]:
-    """(time, all tokens so far) of the steps that a run has made."""
-    records = read(run_dir / "journal")
+def steps(run_dir: Path, since: int = 1) -> list[tuple[float, int]]:
+    """(time, all tokens so far) of the steps that a run has made, from its start number `since` on."""
+    records = read(run_dir / "journal", since=since)
     return [(record["time"], record["tokens"]) for record in records if record["kind"] == "step"]
 
 

@@ -166,3 +166,16 @@ def infer(
     from holdfast.bench import generate as verb
 
     _show(verb.infer(_bench(against, None, python, rounds, work, out), size), as_json)
+
+
+@app.command("scale")
+def scale(rounds: Rounds = 3, work: Work = WORK, out: Out = OUT, as_json: AsJson = False) -> None:
+    """What a start, a batch and a status cost, from 1 MB to 10 GB of text and from 10^3 to 10^6 steps."""
+    from holdfast.bench import scale as verb
+
+    found = verb.scale(_bench(None, None, sys.executable, rounds, work, out))
+    if as_json:
+        show_json(found)
+        return
+    for each in found:
+        _show(each, as_json)
