@@ -44,10 +44,8 @@ class Bench:
             if name not in known:
                 raise RecipeFault(f"there is no peer {name}", f"there are {', '.join(known)}")
             wanted = checkout_of(name)
-            if name in PEERS and PEERS[name].checkout and not Path(self.checkouts.get(wanted, "")).is_dir():
-                raise RecipeFault(f"{name} is no package", f"give its folder: --peer {wanted}=DIR")
             if name in PEERS and PEERS[name].checkout and wanted not in self.checkouts:
-                raise RecipeFault(f"{name} is no package", f"give its folder: --peer {wanted}=DIR")
+                raise RecipeFault(f"{wanted} is no package", f"give its folder: --peer {wanted}=DIR")
 
     def trial(self) -> tuple[Trial, dict[str, Any]]:
         """How to measure, and the machine; says so when it is not quiet."""

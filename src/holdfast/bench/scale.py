@@ -27,8 +27,8 @@ from holdfast.disk.files import CHUNK_BYTES, write_json
 from holdfast.feed.feed import Feed
 from holdfast.feed.shards import Shards
 from holdfast.feed.write import SCHEMA, content_fingerprint
-from holdfast.journal.journal import Journal
-from holdfast.journal.lines import encode
+from holdfast.journal.journal import Journal, starts
+from holdfast.journal.lines import decode, encode
 from holdfast.stages.inspection.status import status
 
 TEXTS = {"1 MB": 10**6, "100 MB": 10**8, "10 GB": 10**10}
@@ -153,14 +153,16 @@ def _hashes(raw: bytes) -> list[str]:
 
 
 def lengthen(journal: Path, count: int) -> None:
-    """Put so many made-up steps before all that a journal of one start holds, as if they had been made long ago."""
-    path = journal / "00001.jsonl"
-    records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    pattern = next(record for record in records if record["kind"] == "step")
+    """Put so many made-up steps before those of the newest start, as if it had made them long ago."""
+    path = starts(journal)[-1]
+    records = [decode(line) for line in path.read_bytes().splitlines(keepends=True)]
+    place = next(index for index, record in enumerate(records) if record["kind"] == "step")
     with open(path, "wb") as file:
+        file.writelines(map(encode, records[:place]))
+        first = records[place]
         for number in range(count):
-            file.write(encode({**pattern, "seq": number, "step": number - count + 1}))
-        for record in records:
+            file.write(encode({**first, "seq": first["seq"] + number, "step": number - count + 1}))
+        for record in records[place:]:
             file.write(encode({**record, "seq": record["seq"] + count}))
 
 
