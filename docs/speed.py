@@ -67,9 +67,9 @@ def _measured(used: Mapping[str, Mapping[str, Any]]) -> str:
         commits.setdefault(about["git_commit"], []).append(f"`{name}`")
     at = ", ".join(f"{' '.join(names)} at {commit}" for commit, names in commits.items())
     return (
-        f"Medians of runs in turns, each in a fresh process, on {'; '.join(sorted(machines))}; in brackets ours divided "
-        "by theirs, within a round. Rounds in which a matrix probe before and after each run differed by more than 15 % "
-        f"are left out. [How it is measured](docs/reference/bench.md); figures: {at}."
+        f"Medians of runs in turns, each in a fresh process, on {'; '.join(sorted(machines))}; in brackets ours "
+        "divided by theirs, within a round. Rounds in which a matrix probe before and after each run differed by more "
+        f"than 15 % are left out. [How it is measured](docs/reference/bench.md); figures: {at}."
     )
 
 

@@ -1,6 +1,10 @@
-"""Each peer trains a few steps and is scored, where it is installed or its folder is named by HOLDFAST_PEER_NAME."""
+"""Each peer trains a few steps and is scored, where it is installed or its folder is named by HOLDFAST_PEER_NAME.
+
+HOLDFAST_PEER_PYTHON names the Python that packages are installed for, where it is another one.
+"""
 
 import os
+import sys
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -30,13 +34,16 @@ def test_a_peer_trains_and_is_scored(name: str, tmp_path: Path) -> None:
     peer = PEERS[name]
     if peer.checkout and name not in checkouts():
         pytest.skip(f"HOLDFAST_PEER_{name.upper()} names no folder")
-    if missing := [package for package in PACKAGES.get(peer.module, ()) if find_spec(package) is None]:
+    python = os.environ.get("HOLDFAST_PEER_PYTHON", sys.executable)
+    if python == sys.executable and (
+        missing := [package for package in PACKAGES.get(peer.module, ()) if find_spec(package) is None]
+    ):
         pytest.skip(f"{missing[0]} is not installed")
     rng = np.random.default_rng(1)
     rng.integers(0, 16, 50_000).astype("<u2").tofile(tmp_path / "ids.bin")
     rows = heldout.windows([rng.integers(0, 16, 60).tolist() for _ in range(8)], 0, SHAPE.context)
     heldout.write(tmp_path / "held.npz", rows, text_bytes=480)
-    bench = Bench(tmp_path / "work", tmp_path / "out", (name,), checkouts())
+    bench = Bench(tmp_path / "work", tmp_path / "out", (name,), checkouts(), python)
     config = {"tokens": [str(tmp_path / "ids.bin")], "dtype": "<u2", "vocab": 512, "steps": 30, "learning_rate": 1e-2,
               "heldout": str(tmp_path / "held.npz")}  # fmt: skip
     if name == "nanochat":
