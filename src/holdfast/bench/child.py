@@ -22,7 +22,7 @@ from holdfast.base.faults import ExitCode, Fault
 
 HOLDFAST = (sys.executable, "-m", "holdfast")
 LOOK_SECONDS = 0.25
-PATIENCE = 300.0  # for a program that was asked to stop
+PATIENCE = 1800.0  # for a program that was asked to stop: with a million steps behind it that can take long
 # What our own command line, or a shell, sets for speed: everybody starts without, and sets by itself what it knows of.
 _TUNED = ("GOMP_SPINCOUNT", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_ARENA_MAX")
 
