@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "stages": {"base", "disk", "native", "model", "optim", "text", "tokenizer", "vault", "feed", "journal"}
     | {"train", "infer", "publish", "evals"},
     "launch": {"base", "disk", "stages"},
-    "cli": {"base", "disk", "stages", "launch", "evals", "infer", "publish", "journal"},
+    "bench": {"base", "disk", "model", "text", "tokenizer", "vault", "feed", "journal", "train", "infer", "stages"},
+    "cli": {"base", "disk", "stages", "launch", "bench", "evals", "infer", "publish", "journal"},
 }
 WITHOUT_TORCH = ("base", "disk", "text")
 LIGHT_ENTRANCE = "holdfast.cli.main"

@@ -100,7 +100,7 @@ def tokens(run: Run) -> object:
         context = run.recipe.model.config(run.tokenizer.vocab_size).context_length
         assemble.feeds(folder, getattr(run.recipe, stage), context, run.recipe.seed, run.tokenizer)
         for split in SPLITS:
-            shards = Shards.open(folder / split)
+            shards = Shards.open(folder / split, as_read=True)
             ids, places = shards.read(0, shards.tokens), np.arange(shards.tokens)
             found.append(
                 (shards.fingerprint, [each.tobytes() for each in (ids, shards.lengths, shards.learned_at(places))])

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.base.faults import DataFault
+from holdfast.disk import files
+from holdfast.feed import shards as reading
 from holdfast.feed.shards import Shards
 from holdfast.feed.write import MANIFEST_FILE
 
@@ -51,6 +53,33 @@ def test_damage_names_the_file(make, name):
         Shards.open(folder)
     path.write_bytes(whole)
     assert Shards.open(folder, verify=True).tokens == 100
+
+
+def test_what_is_damaged_is_seen_when_it_is_read_and_not_before(make, monkeypatch):
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 64)
+    monkeypatch.setattr(files, "CHUNK_BYTES", 64)
+    folder = make([np.arange(100)], [np.ones(100)]).directory  # 200 bytes of ids: four chunks of 32 ids, 100 of mask
+    path = folder / "00000.bin"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:130] + bytes([whole[130] ^ 4]) + whole[131:])
+    shards = Shards.open(folder, as_read=True)
+    assert shards.read(0, 64).tolist() == list(range(64))
+    for _ in range(2):
+        with pytest.raises(DataFault, match=r"00000.bin is damaged: chunk 2"):
+            shards.read(60, 70)
+    assert shards.read(96, 100).tolist() == [96, 97, 98, 99]
+
+
+def test_opening_reads_no_more_of_a_large_set_than_of_a_small_one(make, monkeypatch):
+    hashed = []
+
+    def damage(path, recorded, *, only_size):
+        hashed.extend([] if only_size else [path.name])
+
+    folder = make([np.arange(50_000)], [np.ones(50_000)]).directory
+    monkeypatch.setattr(reading.parts, "damage", damage)
+    Shards.open(folder, as_read=True)
+    assert hashed == ["00000.idx"]  # the lengths of documents, of which a token has hardly any part
 
 
 def test_no_manifest_no_shards(tmp_path, make):

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 import holdfast
 from holdfast.base.faults import ExitCode, Fault, Stopped
 from holdfast.cli import (
+    bench,
     cache,
     chat,
     ckpt,
@@ -92,6 +93,7 @@ app.add_typer(sources.app, name="sources")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(ckpt.app, name="ckpt")
 app.add_typer(cache.app, name="cache")
+app.add_typer(bench.app, name="bench")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -123,6 +123,6 @@ def feeds(
 ) -> tuple[Feed, Feed]:
     """(this rank's share of the training feed, the whole held-out feed) over `folder/train` and `folder/val`."""
     rows, here = settings.batch_tokens // context_length, place()
-    shards, held_out = (Shards.open(folder / split, verify=True) for split in ("train", "val"))
+    shards, held_out = (Shards.open(folder / split, as_read=True) for split in ("train", "val"))
     common = (context_length, rows, seed, settings.packing, tokenizer.pad)
     return Feed(shards, *common, here.rank, here.world_size), Feed(held_out, *common)

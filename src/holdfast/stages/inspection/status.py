@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.base.faults import ExitCode
-from holdfast.journal.journal import lineage, read
+from holdfast.journal.lines import Record
+from holdfast.journal.recent import recent
 from holdfast.stages import run as runs
 from holdfast.stages.pipeline import STAGES, reopen
 from holdfast.stages.stage import read_record
@@ -22,7 +23,7 @@ def status(run_dir: Path) -> dict[str, Any]:
     records = {stage.name: read_record(run_dir / stage.name) for stage in stages}
     running = runs.holder(run_dir) is not None
     current = next((name for name, record in records.items() if not record or record["status"] != "done"), None)
-    journal = list(lineage(read(run_dir / runs.JOURNAL)))
+    journal = recent(run_dir / runs.JOURNAL, lambda line: _tells_enough(line, current))
     steps = [record for record in journal if record["kind"] == "step" and record.get("stage") == current]
     saves = [record for record in journal if record["kind"] == "checkpoint"]
     return {
@@ -36,6 +37,15 @@ def status(run_dir: Path) -> dict[str, Any]:
         "eta_seconds": _remaining(steps) if running else None,
         "stages": {name: _summary(record) for name, record in records.items()},
     }
+
+
+def _tells_enough(line: list[Record], stage: str | None) -> bool:
+    """Whether the end of the journal reaches behind the newest checkpoint of the stage, and has its pace."""
+    saves = [record for record in line if record["kind"] == "checkpoint" and stage in (None, record["stage"])]
+    if stage is None or not saves:
+        return bool(saves)
+    steps = [record for record in line if record["kind"] == "step" and record.get("stage") == stage]
+    return len(steps) >= RECENT and any(steps[0]["step"] <= save["step"] for save in saves)
 
 
 def _state(running: bool, current: str | None, record: dict[str, Any] | None) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 from holdfast.base.faults import Fault, RecipeFault
 from holdfast.disk.files import fingerprint
 from holdfast.journal.journal import lineage, read
+from holdfast.journal.lines import Record
+from holdfast.journal.recent import opening, recent
 from holdfast.stages.resuming.changes import NOT_RECORDED, Change, between, differing, other_model, words
 from holdfast.stages.resuming.choice import Choice, too_short
 from holdfast.stages.run import JOURNAL, Run
@@ -146,7 +148,10 @@ def _journaled(run: Run, state: RunState, checkpoint: Checkpoint, under: str) ->
         return {}  # the stage was begun anew since, and its earlier work was brought back: these steps are of another
     steps: Steps = {}
     alike = True
-    for record in lineage(read(journal, since=checkpoint.incarnation)):
+    line = recent(journal, lambda line: _reaches_behind(line, state), since=checkpoint.incarnation)
+    known = {record["seq"] for record in line}
+    before = [record for record in opening(journal, checkpoint.incarnation) if record["seq"] not in known]
+    for record in lineage([*before, *line]):
         if record.get("stage") != state.stage:
             continue
         if record.get("event") == "resume":
@@ -154,6 +159,12 @@ def _journaled(run: Run, state: RunState, checkpoint: Checkpoint, under: str) ->
         elif record["kind"] == "step" and record["step"] > state.step and alike:
             steps[record["step"]] = record
     return steps
+
+
+def _reaches_behind(line: list[Record], state: RunState) -> bool:
+    """Whether the end of the journal goes back to a step that the state has behind it."""
+    steps = (record for record in line if record["kind"] == "step" and record.get("stage") == state.stage)
+    return any(record["step"] <= state.step for record in steps)
 
 
 def differences(manifest: Manifest, now: Mapping[str, Any]) -> str:
