@@ -22,7 +22,7 @@ from holdfast.tokenizer import store
 
 # What makes a run of ours one of pretraining only.
 BASE_ONLY = ("sft.enabled=false", "export.to=[]", "pretrain.eval_steps=off", "pretrain.sample_steps=off")
-PASSAGE_CHARACTERS = 1500  # about 400 tokens: most fit one window
+PASSAGE_CHARACTERS = 2000  # about 500 tokens: most fit one window
 HELD_OUT_BYTES = 1_000_000
 WORDS_FOR_EACH_ID = 3  # made-up words: enough of them that the vocabulary can be learned
 MEAN_WORDS = 500  # of a made-up document
