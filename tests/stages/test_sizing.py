@@ -29,7 +29,7 @@ def recipe_file(tmp_path: Path) -> Path:
 
 
 def test_where_the_search_was_made_the_rules_say_what_it_found() -> None:
-    assert choose(300, SPEED) == Sizes(256, 4, 4, 256, 8192, 2048)
+    assert choose(300, SPEED) == Sizes(256, 4, 4, 512, 8192, 2048)
     assert choose(200, SPEED) == choose(450, SPEED) == choose(300, SPEED)
 
 
