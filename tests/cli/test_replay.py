@@ -135,7 +135,7 @@ def test_what_the_last_bits_depend_on_is_told(copy: Copy) -> None:
     base = copy("base")
     assert holdfast("run", base, "threads=2").code == 0
     ended = holdfast("replay", base, "--json")
-    assert ended.json["stages"][0]["exactness"] == "threads was 1 and is 2"
+    assert ended.json["stages"][0]["exactness"].startswith("threads was 1 and is 2")  # and no kernels with that
 
 
 def test_nothing_to_compare_with_and_nowhere_to_write(small: Small, copy: Copy, tmp_path: Path) -> None:
