@@ -76,6 +76,12 @@ def test_a_result_names_all_and_comes_back_as_it_was_written(tmp_path: Path) -> 
     assert rows[1] == ["peer", "40 (40 to 40)", "1.25 (1.25 to 1.25)", "1", "0"]
 
 
+def test_systems_need_not_have_the_same_figures() -> None:
+    runs = [Measured(0, "holdfast", 1, 1, {"encode": 4.0, "learn": 6.0}), Measured(0, "peer", 1, 1, {"learn": 3.0})]
+    _, rows = table(result("tokenize", {}, {}, runs))
+    assert rows[1] == ["peer", "-", "3 (3 to 3)", "2 (2 to 2)", "1", "0"]
+
+
 def test_the_readme_shows_what_was_measured_and_nothing_else(tmp_path: Path) -> None:
     assert SPEED["table"](tmp_path) == "\n"
     about = {"processor": "P", "cores": 2, "torch": "2.13.0", "git_commit": "abc"}

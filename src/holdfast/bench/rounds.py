@@ -87,8 +87,8 @@ def table(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     columns = ["system", *(key.replace("_", " ") for key in keys), f"{found['ours']} / it", "runs", "dropped"]
     rows = []
     for name, figures in found["systems"].items():
-        ratio = found["ratios"].get(name, {}).get(keys[0]) if keys else None
-        count = figures[keys[0]]["n"] if figures else 0
+        ratio = next(iter(found["ratios"].get(name, {}).values()), None)  # of the first figure that both have
+        count = next((each["n"] for each in figures.values()), 0)
         cells = [_cell(figures.get(key)) for key in keys]
         rows.append([name, *cells, _cell(ratio), str(count), str(found["dropped"].get(name, 0))])
     return columns, rows
