@@ -1,7 +1,8 @@
-"""How fast it is: the README's table, written from what `holdfast bench` measured.
+"""How fast it is, and why: tables in the README and on a page, written from what was measured.
 
 holdfast bench train|loss|...    measures and keeps its figures in bench/results
-python docs/speed.py             writes the README's table again from what lies there
+python bench/techniques.py       the same for the parts of a step
+python docs/speed.py             writes the tables again from what lies there
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
+PAGE = ROOT / "docs" / "explanation" / "why-it-is-fast.md"
 
 # file -> (what it is, figure, how it is written)
 ROWS = (
@@ -45,7 +46,8 @@ def table(results: Path = RESULTS) -> str:
     for name, what, figure, form in ROWS:
         if name in used:
             lines.append(f"| {what} | {' | '.join(_cells(used[name], names, figure, form))} |")
-    return "\n".join(["", *lines, "", _measured(used), ""])
+    beside = "In brackets ours divided by theirs, within a round. "
+    return "\n".join(["", *lines, "", beside + _measured(used, "docs/reference/bench.md"), ""])
 
 
 def _cells(result: Mapping[str, Any], names: Sequence[str], figure: str, form: str) -> list[str]:
@@ -59,7 +61,7 @@ def _cells(result: Mapping[str, Any], names: Sequence[str], figure: str, form: s
     return cells
 
 
-def _measured(used: Mapping[str, Mapping[str, Any]]) -> str:
+def _measured(used: Mapping[str, Mapping[str, Any]], rules: str) -> str:
     machines, commits = set(), dict[str, list[str]]()
     for name, result in used.items():
         about = result["environment"]
@@ -67,17 +69,40 @@ def _measured(used: Mapping[str, Mapping[str, Any]]) -> str:
         commits.setdefault(about["git_commit"], []).append(f"`{name}`")
     at = ", ".join(f"{' '.join(names)} at {commit}" for commit, names in commits.items())
     return (
-        f"Medians of runs in turns, each in a fresh process, on {'; '.join(sorted(machines))}; in brackets ours "
-        "divided by theirs, within a round. Rounds in which a matrix probe before and after each run differed by more "
-        f"than 15 % are left out. [How it is measured](docs/reference/bench.md); figures: {at}."
+        f"Medians of runs in turns, each in a fresh process, on {'; '.join(sorted(machines))}. "
+        "Rounds in which a matrix probe before and after each run differed by more "
+        f"than 15 % are left out. [How it is measured]({rules}); figures: {at}."
     )
 
 
-def with_table(readme: str) -> str:
-    """The README with its table replaced."""
-    head, rest = readme.split(BEGIN)
-    return f"{head}{BEGIN}{table()}{END}{rest.split(END)[1]}"
+def techniques(results: Path = RESULTS) -> str:
+    """What a step takes with each of its parts left out."""
+    if not (path := results / "techniques.json").exists():
+        return "\n"
+    found = json.loads(path.read_text("utf-8"))
+    lines = ["| left out | ms a step | times as long | page faults | MB |", "|---|---|---|---|---|"]
+    for name, figures in found["systems"].items():
+        step = figures["step_ms"]
+        ratio = found["ratios"].get(name, {}).get("step_ms")
+        longer = "" if ratio is None else f"{1 / ratio['median']:.2f}"
+        lines.append(
+            f"| {'nothing' if name == found['ours'] else name} | {step['median']:.0f} ({step['low']:.0f} to "
+            f"{step['high']:.0f}) | {longer} | {figures['page_faults']['median']:,.0f} | "
+            f"{figures['memory_mb']['median']:.0f} |"
+        )
+    return "\n".join(["", *lines, "", _measured({path.stem: found}, "../reference/bench.md"), ""])
+
+
+TABLES = ((README, "speed", table), (PAGE, "techniques", techniques))
+
+
+def with_table(text: str, name: str, made: str) -> str:
+    """A text with what lies between its two marks replaced."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    head, rest = text.split(begin)
+    return f"{head}{begin}{made}{end}{rest.split(end)[1]}"
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text("utf-8")), "utf-8")
+    for document, mark, make in TABLES:
+        document.write_text(with_table(document.read_text("utf-8"), mark, make()), "utf-8")

@@ -15,8 +15,8 @@ from typing import Any
 class Peer:
     """A trainer. module: its file here. checkout: whether it needs a folder.
 
-    tuned: how it trains where its score counts, within what its authors do. rates and batches were tried around what
-           their own scripts have: the rate for a batch of 0.5M tokens is not the one for one of 4,096.
+    tuned: how it trains where its score counts, within what its authors do. Rates and batches are around what
+           their own scripts have; the rate for a batch of 0.5M tokens is not the one for one of 4,096.
     """
 
     module: str
