@@ -101,6 +101,13 @@ def test_a_long_budget_and_many_epochs_are_worth_it(tmp_path: Path) -> None:
     assert divide(recipe(*words, "pretrain.epochs=40_000"), tmp_path, measure).processes == 2
 
 
+def test_what_is_known_serves_a_shorter_run(tmp_path: Path) -> None:
+    assert divide(recipe("pretrain.steps=off", "budget=2min"), tmp_path, Measure()).processes == 1
+    assert divide(recipe("pretrain.steps=off", "budget=10min"), tmp_path, Measure(by1=1.0, by2=2.0)).processes == 2
+    assert divide(recipe("pretrain.steps=off", "budget=2min"), tmp_path, Measure()).processes == 2
+    assert divide(recipe("pretrain.steps=off", "budget=30s"), tmp_path, Measure()).processes == 1
+
+
 def test_short_memory_is_no_place_for_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "memory", lambda: Memory(2**30, 2**29))
     assert divide(recipe(), tmp_path, Measure(by1=1.0, by2=2.0)).processes == 1

@@ -33,7 +33,8 @@ from holdfast.tokenizer.special import SMALLEST_VOCABULARY, round_up
 
 FILE = "processes.json"
 SPEEDS = "speeds"
-WORTH_SECONDS = 120.0  # of training that a measurement of some ten pays for
+WORTH_STARTING = 20.0  # seconds of training that the start of another process pays for
+WORTH_MEASURING = 120.0  # and that a measurement of some ten seconds does
 CORE_FLOPS = 6e10  # that one core achieves in training, about
 BYTES_PER_TOKEN = 4  # of text, about
 MARGIN = 0.03  # by which more processes must be faster
@@ -92,6 +93,8 @@ def divide(recipe: Recipe, run_dir: Path, measure: Callable[[Question], Speeds])
     question = _question(recipe, here)
     speeds = found(question)
     if speeds is None:
+        if _seconds(recipe, _config(recipe), here) < WORTH_MEASURING:
+            return Division(1, here, here, "the run is short")
         speeds = measure(question)
         if speeds:
             _remember(question, speeds)
@@ -162,7 +165,7 @@ def _alone(recipe: Recipe, here: int) -> str | None:
     config = _config(recipe)
     if len(_candidates(recipe, config, here)) < 2:
         return "the batch or the memory is too small for more"
-    if _seconds(recipe, config, here) < WORTH_SECONDS:
+    if _seconds(recipe, config, here) < WORTH_STARTING:
         return "the run is short"
     return None
 
