@@ -33,7 +33,8 @@ def tokens_per_second(question: Question, listens: int | None) -> float:
     rows, context = _rows(question, config), config.context_length
     with gather(here, listens) as ranks:
         model = assemble.fresh_model(config, SEED, torch.device("cpu"))
-        set_recompute(model, settings.recompute)
+        # what memory decides is the same for all ways
+        set_recompute(model, "none" if settings.recompute == "auto" else settings.recompute)
         optimizer = assemble.optimizer(model, settings.optimizer, ranks)
         micro = settings.micro_batch_rows or rows
         state = RunState(model, optimizer, "speed", SEED, micro, question.precision)
