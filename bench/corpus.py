@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 import psutil
-from figures import spread, watched
+from watching import watched
 
 from holdfast.base.records import Document
+from holdfast.bench.figures import spread
 from holdfast.stages.run import environment
 from holdfast.text.dedup import near
 from holdfast.text.dedup.shingles import words

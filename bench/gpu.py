@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from figures import spread
 
+from holdfast.bench.figures import spread
 from holdfast.model.count import flops_per_token, parameters
 from holdfast.model.sizes import size_config
 from holdfast.stages import assemble

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 import torch
-from figures import watched
+from watching import watched
 
 from holdfast.stages import assemble
 from holdfast.stages.planning import forecast

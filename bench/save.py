@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 import xxhash
-from figures import spread
 
 from holdfast.base.records import Batch
+from holdfast.bench.figures import spread
 from holdfast.disk.files import CHUNK_BYTES
 from holdfast.journal.journal import Journal, read
 from holdfast.model.config import config_to_dict

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.func import functional_call
 
 from holdfast.model.build import build, initialise
-from holdfast.model.config import TransformerConfig
+from holdfast.model.config import Mlp, TransformerConfig
 from holdfast.model.heads import turned_heads
 from holdfast.model.parts import RMSNorm, Rotary, squared_relu, swiglu
 from holdfast.native import ops
@@ -46,14 +47,16 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).requires_grad_()
 
 
-def both_ways(run: object, inputs: list[Tensor], folder: Path) -> tuple[list[Tensor], list[Tensor]]:
+def both_ways(
+    run: Callable[..., Tensor | tuple[Tensor, ...]], inputs: list[Tensor], folder: Path
+) -> tuple[list[Tensor], list[Tensor]]:
     """Results and gradients of `run(*inputs)` with the kernels, and without."""
     made = []
     for use in (True, False):
         ops.load(folder) if use else ops.unload()
         leaves = [each.detach().clone().requires_grad_(each.requires_grad) for each in inputs]
-        results = run(*leaves)  # type: ignore[operator]
-        results = list(results) if isinstance(results, tuple) else [results]
+        results = run(*leaves)
+        results = results if isinstance(results, tuple) else (results,)
         sum((each * numbers(*each.shape, seed=7).detach()).sum() for each in results).backward()
         made.append([each.detach() for each in results] + [leaf.grad for leaf in leaves if leaf.grad is not None])
     return made[0], made[1]
@@ -62,20 +65,21 @@ def both_ways(run: object, inputs: list[Tensor], folder: Path) -> tuple[list[Ten
 @pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("shape", [(1, 1), (3, 7), (2, 5, 256), (4, 33)])
 def test_norms(shape: tuple[int, ...], folder: Path) -> None:
-    norm = RMSNorm(shape[-1], 1e-6)
+    x, y, weight = numbers(*shape), numbers(*shape, seed=1), numbers(shape[-1], seed=2)
 
     def alone(x: Tensor, weight: Tensor) -> Tensor:
-        norm.weight = weight  # type: ignore[assignment] # a leaf that is no Parameter
-        return norm(x)
+        return functional_call(RMSNorm(shape[-1], 1e-6), {"weight": weight}, x)
 
     def of_sum(x: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        norm.weight = weight  # type: ignore[assignment]
-        return norm.of_sum(x, y)
+        return functional_call(_OfSum(shape[-1], 1e-6), {"weight": weight}, (x, y))
 
-    del norm.weight
-    x, y, weight = numbers(*shape), numbers(*shape, seed=1), numbers(shape[-1], seed=2)
     torch.testing.assert_close(*both_ways(alone, [x, weight], folder), **CLOSE)
     torch.testing.assert_close(*both_ways(of_sum, [x, y, weight], folder), **CLOSE)
+
+
+class _OfSum(RMSNorm):
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return self.of_sum(x, y)
 
 
 @pytest.mark.usefixtures("kernels")
@@ -124,6 +128,13 @@ def test_cross_entropy() -> None:
 
 
 @pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("target", [-1, 40])
+def test_a_target_that_is_none_is_refused(target: int) -> None:
+    with pytest.raises(IndexError, match="among 40 logits"):
+        ops.cross_entropy(torch.zeros(2, 40), torch.tensor([0, target]))
+
+
+@pytest.mark.usefixtures("kernels")
 def test_extremes_come_out_as_in_torch() -> None:
     """Probabilities of nothing, one certainty, and what is no number: it must reach the guard, not vanish."""
     far = torch.tensor([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4]])
@@ -144,8 +155,8 @@ def test_extremes_come_out_as_in_torch() -> None:
 
 @pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("mlp", ["swiglu", "relu2"])
-def test_a_model_learns_the_same(mlp: str, folder: Path) -> None:
-    config = TransformerConfig(97, 160, 32, 2, 4, 2, 64, mlp=mlp)  # type: ignore[arg-type]
+def test_a_model_learns_the_same(mlp: Mlp) -> None:
+    config = TransformerConfig(97, 160, 32, 2, 4, 2, 64, mlp=mlp)
     model = build(config)
     initialise(model, 1)
     ids = torch.randint(0, 97, (3, 161), generator=torch.Generator().manual_seed(5))

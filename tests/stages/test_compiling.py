@@ -147,3 +147,6 @@ def test_without_a_compiler_a_run_goes_on_as_it_is_written(tmp_path: Path) -> No
     assert (ended.stdout + ended.stderr).count("pretrain: layers are not compiled: ") == 1
     assert trained(tmp_path, "off", "compile=off", "kernels=off").returncode == 0
     assert digests(tmp_path, "without") == digests(tmp_path, "off")
+    plain = trained(tmp_path, "plain", "compile=off", PATH=str(tmp_path))
+    assert "without compiled kernels: no C compiler is installed" in plain.stdout + plain.stderr
+    assert digests(tmp_path, "plain") == digests(tmp_path, "off")

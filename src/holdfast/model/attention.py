@@ -24,7 +24,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, dropout: float) -> Tenso
     """
     if isinstance(mask, Documents):
         y = attend_documents(q, k, v, mask, dropout)
-    elif byblocks(q, k, dropout):
+    elif in_blocks(q, k, dropout):
         y = _BlockAttention.apply(q, k, v, mask)
     else:
         causal, grouped = mask is None and q.shape[2] > 1, q.shape[1] != k.shape[1]
@@ -34,7 +34,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, dropout: float) -> Tenso
     return y.transpose(1, 2).flatten(2)
 
 
-def byblocks(q: Tensor, k: Tensor, dropout: float) -> bool:
+def in_blocks(q: Tensor, k: Tensor, dropout: float) -> bool:
     """Whether attention is made of matrix products here: whole rows in fp32 on a CPU."""
     plain = q.device.type == "cpu" and q.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return plain and dropout == 0.0 and 1 < q.shape[2] == k.shape[2] <= LONGEST

@@ -30,15 +30,18 @@ _SIGNATURES = {
     "swiglu_back": [_P, _P, _N, _N, _P],
 }
 _library: ctypes.CDLL | None = None
+_missing: str | None = None
 
 
 def load(folder: Path) -> str | None:
     """From now on use the kernels, compiled into `folder` where they are not there yet. Returns why not, if so."""
-    global _library
+    global _library, _missing
     try:
         library = compiled(folder)
     except Unavailable as reason:
-        return str(reason)
+        _missing = str(reason)
+        return _missing
+    _missing = None
     for name, arguments in _SIGNATURES.items():
         getattr(library, name).argtypes = arguments
         getattr(library, name).restype = ctypes.c_double if name == "cross_entropy" else None
@@ -48,8 +51,13 @@ def load(folder: Path) -> str | None:
 
 def unload() -> None:
     """Leave all to torch again."""
-    global _library
-    _library = None
+    global _library, _missing
+    _library = _missing = None
+
+
+def missing() -> str | None:
+    """Why there are no kernels, where they were asked for and one thread could use them."""
+    return _missing if torch.get_num_threads() == 1 else None
 
 
 def in_use() -> str:
@@ -124,7 +132,10 @@ def causal_softmax_back(grad: Tensor, p: Tensor, scale: float, block: int, first
 
 
 def cross_entropy(z: Tensor, target: Tensor) -> float:
-    """Nats summed over the rows of z (N, V), which becomes the gradient of the logits it was."""
+    """Nats summed over the rows of z (N, V), which becomes the gradient of the logits it was. Raises IndexError for a
+    target that is no column: in C nobody else would notice."""
+    if not 0 <= int(target.min()) <= int(target.max()) < z.shape[1]:
+        raise IndexError(f"targets from {int(target.min())} to {int(target.max())} among {z.shape[1]} logits")
     nats: float = _call("cross_entropy", z, target, *z.shape)
     return nats
 

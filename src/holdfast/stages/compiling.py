@@ -24,6 +24,11 @@ USUAL = "default"
 FASTER = 0.98  # of the time without, that what is kept takes at most: less is noise
 
 
+def worth_trying(device: str, seconds: float) -> bool:
+    """Whether a training of `seconds` earns a try back."""
+    return seconds >= WORTH_TRYING.get(device, float("inf"))
+
+
 def choose(run: Run, state: RunState, batch: Batch, planned: Callable[[float], float]) -> str | None:
     """The way to compile the layers that is fastest, None for not at all, tried on a state that is thrown away.
 
@@ -31,7 +36,7 @@ def choose(run: Run, state: RunState, batch: Batch, planned: Callable[[float], f
     faster is kept, however little it is: what the try took is spent by then. It is said in one line.
     """
     kind = state.device.type
-    if planned(_mean(run, eager_seconds(state, batch))) < WORTH_TRYING.get(kind, float("inf")):
+    if not worth_trying(kind, planned(_mean(run, eager_seconds(state, batch)))):
         return None
     found: dict[str, float] = {}  # part of the time without that is saved
     started = time.perf_counter()

@@ -93,6 +93,8 @@ def learn(run: Run, lesson: Lesson) -> dict[str, Any]:
     run.ranks.share(asdict(horizon))
     together = f", {run.ranks.world_size} processes" if run.ranks.world_size > 1 else ""
     run.say(f"{lesson.name}: {parameters(lesson.config):,} parameters, {horizon.origin}, {horizon.precision}{together}")
+    if device.type == "cpu" and (why := ops.missing()) is not None:
+        run.say(f"{lesson.name}: slower than it could be, without compiled kernels: {why}")
     _warn_of_repetition(run, lesson, horizon)
     state = ready_state(run, lesson, device, horizon)
     vault = Vault(folder, run.journal.incarnation)
@@ -126,6 +128,8 @@ def _compiled(run: Run, lesson: Lesson, device: torch.device, means: Means) -> s
     """How to compile the layers, tried by all ranks."""
     fixed = fixed_steps(lesson.settings, lesson.feed.rows_per_epoch, lesson.config.context_length)
     if fixed is not None and fixed[0] < FEWEST_TO_MEASURE:
+        return None
+    if fixed is None and not compiling.worth_trying(device.type, _budgeted(run, lesson)):
         return None
     state = fresh_state(run, lesson, device, means)
     parts = math.ceil(len(lesson.feed.share) / state.micro_batch_rows)

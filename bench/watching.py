@@ -1,17 +1,11 @@
-"""What the benchmarks of this folder have in common: a spread of values, and a program watched until its end."""
+"""A program watched until its end, by those benchmarks of this folder that count memory in ways of their own."""
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median and extremes."""
-    return {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}
 
 
 def watched(command: Sequence[str], memory: Callable[[int], int]) -> tuple[float, int]:
